@@ -1,0 +1,51 @@
+# The verbs of Vaultgate. Everything built goes under build/, the tools into .venv/; nothing else appears in the checkout.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VAULTGATE := $(BIN)/vaultgate
+
+.PHONY: help setup demo up down test check layer
+
+help: ## Show the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Make .venv/ with the pinned, hashed requirements
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Vaultgate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 ..."; exit 3; }
+	@rm -f $@
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) \
+	  || { echo "python3 -m venv failed: on Debian and Ubuntu it needs the package python3-venv."; rm -rf $(VENV); exit 3; }
+	@echo "Installing the pinned requirements into $(VENV)/ (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Run the whole chain on real parts and tell its story
+	@$(VAULTGATE) demo
+
+up: setup ## Start the local stack and leave it running
+	@$(VAULTGATE) up
+
+down: setup ## Stop what 'make up' or an interrupted run left behind
+	@$(VAULTGATE) down
+
+layer: setup ## Build build/layer/ and build/vaultgate-layer.zip
+	@$(VAULTGATE) layer build
+
+test: setup layer ## Set up everything and run the whole test suite
+	@$(VAULTGATE) up --only-fetch
+	@$(BIN)/python -m pytest
+
+check: setup layer ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports

@@ -1,0 +1,37 @@
+"""`vaultgate`: one group, one module per family of verbs, one place where failures become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from vaultgate_ops.cli import speech
+from vaultgate_ops.errors import OpsError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vaultgate")
+def cli() -> None:
+    """HashiCorp Vault for AWS Lambda: local stack, bootstrap, layer and more.
+
+    Exit codes: 0 fine, 1 a check failed, 2 usage or configuration, 3 something missing on this machine,
+    4 unreachable, 5 denied, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OpsError as error:
+        speech.failure(error)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        speech.stderr.print("interrupted", markup=False)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,86 @@
+"""The only module that prints.
+
+Rules: what a person asked for goes to stdout, everything about the way there to stderr. A failure is two lines at most:
+what happened, and the fix. No traceback for anything a person can act on. Progress is a bar on a terminal and plain lines
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vaultgate_ops.errors import OpsError
+    from vaultgate_ops.reporting import Task
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def line(text: str = "") -> None:
+    """Print one line of what was asked for."""
+    stdout.print(text, markup=False)
+
+
+def failure(error: OpsError) -> None:
+    """Print an error and its fix."""
+    stderr.print(f"error: {error.message}", markup=False, style="red")
+    if error.hint:
+        stderr.print(f"fix: {error.hint}", markup=False)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: TaskID, title: str) -> None:
+        self._progress, self._task, self._title = progress, task, title
+
+    def advance(self, amount: float = 1) -> None:
+        self._progress.advance(self._task, amount)
+
+    def describe(self, text: str) -> None:
+        self._progress.update(self._task, description=f"{self._title}: {text}" if text else self._title)
+
+
+class Spoken:
+    """A reporter that a person watches, on stderr."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def task(self, title: str, *, total: float | None = None) -> Iterator[Task]:
+        """Show a bar while the work goes on; where there is no terminal, one line at its start.
+
+        Tasks may be open side by side, from several threads: one display shows them all.
+        """
+        if not stderr.is_terminal:
+            stderr.print(f"{title} ...", markup=False)
+        outermost = self._progress is None
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TimeElapsedColumn(),
+                console=stderr,
+                transient=True,
+                disable=not stderr.is_terminal,
+            )
+            self._progress.start()
+        bar = self._progress.add_task(title, total=total)
+        try:
+            yield _Bar(self._progress, bar, title)
+        finally:
+            self._progress.remove_task(bar)
+            if outermost:
+                self._progress.stop()
+                self._progress = None
+
+    def say(self, text: str) -> None:
+        """Print one fact."""
+        stderr.print(text, markup=False)
