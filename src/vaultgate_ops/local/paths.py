@@ -1,7 +1,7 @@
 """Where the local stack finds its sources and leaves what it makes.
 
-Rules: what is built for this checkout goes under its ``build/``; what is fetched once for the machine goes to the user's
-cache folder; nothing else is written anywhere.
+Rules: what is built for this checkout goes under its ``build/``; what is fetched once for the machine goes to the
+user's cache folder; nothing else is written anywhere.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ def checkout() -> Path:
 def build_folder() -> Path:
     """``build/`` of the checkout; may not exist yet."""
     return checkout() / "build"
+
+
+def stacks_folder() -> Path:
+    """Where each local stack, running or left behind, has its folder; may not exist yet."""
+    return build_folder() / "stacks"
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -1,0 +1,275 @@
+"""Starting processes so that they can always be found again and ended, whatever became of whoever started them.
+
+Rules:
+
+- Every process carries two markers in its environment: ``VG_STACK``, its stack's absolute folder, and ``VG_PART``, the
+  part it belongs to. Ending a stack asks /proc for these markers and trusts no list: a parent killed between fork and
+  bookkeeping loses nothing.
+- Every part leads a session of its own, so Ctrl-C in a terminal reaches only us, and a part's children are known by it.
+- A signal is sent through a pidfd after the process's start time was compared: a reused pid is never hit.
+- A child's environment is built from a short list of names, never copied: a user's own ``VAULT_*``, ``AWS_*`` or proxy
+  settings stay outside. ``HOME`` and ``TMPDIR`` point into the stack's folder, so nothing is read or left elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from vaultgate_ops.errors import Missing, Unreachable
+from vaultgate_ops.local.identity import Identity, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vaultgate_ops.clock import Clock
+
+STACK, PART = "VG_STACK", "VG_PART"
+"""Names of the markers. Not ``VAULTGATE_*``: the extension refuses names of that kind it does not know."""
+
+READY_S = 60.0
+"""How long a part may take until it answers, on a slow and busy machine."""
+
+_INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")
+_PART_MARK = f"{PART}=".encode()
+_ORDER = ("front", "sandbox", "aws", "vault", "database")
+_GRACE_S = 5.0
+_POLL_S = 0.02
+_QUOTED_LINES = 5
+_QUOTED_WIDTH = 200
+_PORT_ATTEMPTS = 5
+
+T = TypeVar("T")
+
+
+class PortTaken(Unreachable):
+    """Somebody else took the port between its choice and its use."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A process that carries a stack's markers, or lives in the session of one that does."""
+
+    part: str
+    identity: Identity
+    leads: bool
+
+
+class Process:
+    """A part's process that we started ourselves.
+
+    Attributes:
+        identity: which one it is.
+        log: file that has its output; what it wrote begins at ``log_from`` bytes.
+    """
+
+    def __init__(self, part: str, popen: subprocess.Popen[bytes], log: Path, log_from: int) -> None:
+        self.part, self.log, self.log_from = part, log, log_from
+        self._popen = popen
+        self.identity = Identity.of(popen.pid) or Identity(popen.pid, 0)
+
+    def exited(self) -> bool:
+        """Whether it ended, by itself or not."""
+        return self._popen.poll() is not None
+
+    def reap(self) -> None:
+        """Take the exit status of a process that was ended, so that no zombie stays."""
+        self._popen.wait(timeout=_GRACE_S)
+
+    def await_ready(self, probe: Callable[[], bool], clock: Clock, deadline_s: float = READY_S) -> None:
+        """Wait until ``probe()`` says that it answers.
+
+        Raises:
+            PortTaken: it ended because its port was taken.
+            Missing: it ended because the disk is full.
+            Unreachable: it ended for another reason, or did not answer in ``deadline_s`` seconds.
+        """
+        end = clock.steady() + deadline_s
+        while not self.exited():
+            if probe() and not self.exited():
+                return
+            if clock.steady() > end:
+                said = f"{self.part} did not answer within {deadline_s:.0f} s; {self.quote()}"
+                raise Unreachable(said, _see(self.log))
+            clock.sleep(_POLL_S)
+        said = self.quote()
+        if re.search(r"address already in use", said, re.IGNORECASE):
+            raise PortTaken(f"{self.part} found its port taken; {said}", "Run the command again.")
+        if re.search(r"no space left on device|disk quota exceeded", said, re.IGNORECASE):
+            raise Missing(f"{self.part} ended: the disk that holds {self.log.parent} is full.", "Free some space.")
+        raise Unreachable(f"{self.part} ended with status {self._popen.returncode}; {said}", _see(self.log))
+
+    def quote(self) -> str:
+        """The last lines of its log, for an error message."""
+        return quote(self.log, self.log_from)
+
+
+def start(
+    part: str,
+    argv: Sequence[str | Path],
+    folder: Path,
+    *,
+    extra: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Process:
+    """Start one process of a part, in a session of its own, its output appended to ``logs/PART.log``.
+
+    Args:
+        part: which part of the stack, for example ``vault``.
+        argv: program and arguments; no secret among them, every user can read them.
+        folder: the stack's folder.
+        extra: variables besides the short inherited list.
+        cwd: where it starts; by default the stack's folder.
+
+    Raises:
+        Missing: the program is not there or can't be executed.
+    """
+    log = log_file(folder, part)
+    log.parent.mkdir(mode=0o700, exist_ok=True)
+    with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+        log_from = output.tell()
+        try:
+            popen = subprocess.Popen(
+                [str(word) for word in argv],
+                env=environment(part, folder, os.environ, extra or {}),
+                cwd=cwd or folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=0o077,
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise Missing(f"{argv[0]} can't be executed: {error.strerror}.", "Check the file and its mode.") from error
+    return Process(part, popen, log, log_from)
+
+
+def environment(part: str, folder: Path, inherited: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a child."""
+    return {
+        **{name: inherited[name] for name in _INHERITED if name in inherited},
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        STACK: str(folder.absolute()),
+        PART: part,
+        **extra,
+    }
+
+
+def log_file(folder: Path, part: str) -> Path:
+    """The raw output of a part."""
+    return folder / "logs" / f"{part}.log"
+
+
+def quote(log: Path, since: int = 0) -> str:
+    """The last lines of a log as one phrase; ``since`` is the byte to begin at."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(since, file.seek(0, os.SEEK_END) - _QUOTED_LINES * 1000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    kept = [line.strip()[:_QUOTED_WIDTH] for line in lines if line.strip()][-_QUOTED_LINES:]
+    return "its log ends: " + " | ".join(kept) if kept else "it wrote no log"
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that is free right now, chosen by the kernel."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def on_free_port(attempt: Callable[[int], T]) -> T:
+    """Call ``attempt(port)`` with a free port, and again with another when that one was taken in between.
+
+    Raises:
+        PortTaken: it happened too often.
+    """
+    for _ in range(_PORT_ATTEMPTS - 1):
+        with contextlib.suppress(PortTaken):
+            return attempt(free_port())
+    return attempt(free_port())
+
+
+def find(folder: Path, part: str | None = None) -> list[Found]:
+    """All living processes of a stack, or of one part of it, in the order in which they are to be ended.
+
+    A part's children count even if they dropped the markers: they live in its session. Another user's processes can't
+    be read and are not ours.
+    """
+    mark = os.fsencode(f"{STACK}={folder.absolute()}")
+    session_of: dict[Identity, int] = {}
+    part_of: dict[int, str] = {}
+    for identity, session in running():
+        if identity.pid == os.getpid():
+            continue
+        session_of[identity] = session
+        with contextlib.suppress(OSError):
+            variables = Path(f"/proc/{identity.pid}/environ").read_bytes().split(b"\0")
+            if mark in variables:
+                name = next((v[len(_PART_MARK) :] for v in variables if v.startswith(_PART_MARK)), b"")
+                part_of[identity.pid] = name.decode(errors="replace")
+    found = [
+        Found(name, identity, leads=identity.pid == session)
+        for identity, session in session_of.items()
+        for name in [part_of.get(identity.pid, part_of.get(session))]
+        if name is not None and part in (None, name)
+    ]
+    return sorted(found, key=_rank)
+
+
+def end(folder: Path, part: str | None = None, *, clock: Clock, grace_s: float = _GRACE_S) -> list[str]:
+    """End all processes of a stack in order, or those of one part; each part is gone before the next is asked.
+
+    A part's leader gets SIGTERM and tells its own children; what is left after ``grace_s`` seconds gets SIGKILL.
+
+    Returns:
+        the names of the parts that ran, in the order in which they were ended.
+
+    Raises:
+        Unreachable: a process outlived SIGKILL.
+    """
+    ended: list[str] = []
+    while found := find(folder, part):
+        name = found[0].part
+        ended.append(name)
+        group = [one for one in found if one.part == name]
+        for one in [one for one in group if one.leads] or group:
+            one.identity.send(signal.SIGTERM)
+        if not _gone(folder, name, clock, grace_s):
+            left = find(folder, name)
+            for one in left:
+                one.identity.send(signal.SIGKILL)
+            if not _gone(folder, name, clock, _GRACE_S):
+                pids = ", ".join(str(one.identity.pid) for one in left)
+                raise Unreachable(
+                    f"{name} can't be ended (process {pids}).", "It hangs in the kernel; see ps and dmesg."
+                )
+    return list(dict.fromkeys(ended))
+
+
+def _gone(folder: Path, part: str, clock: Clock, deadline_s: float) -> bool:
+    end_at = clock.steady() + deadline_s
+    while find(folder, part):
+        if clock.steady() > end_at:
+            return False
+        clock.sleep(_POLL_S)
+    return True
+
+
+def _rank(found: Found) -> tuple[int, str, int]:
+    family = found.part.split("-")[0]
+    return (_ORDER.index(family) if family in _ORDER else -1, found.part, found.identity.pid)
+
+
+def _see(log: Path) -> str:
+    return f"Read {log}."
