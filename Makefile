@@ -48,4 +48,4 @@ check: setup layer ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@PYTHONPATH=extension/python:src $(BIN)/lint-imports --no-cache

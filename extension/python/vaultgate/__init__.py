@@ -1,0 +1,1 @@
+"""Vaultgate's layer: one package for the extension's process and the function's, standard library only."""

@@ -1,0 +1,92 @@
+"""The extension's process: reads the environment once, builds everything, lives one sandbox's life.
+
+Rules: the only module that looks at `os.environ` and `sys.argv`; what is not needed to register is imported after
+registering.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from vaultgate import config
+from vaultgate.clock import Clock
+from vaultgate.errors import ConfigurationError, VaultgateError
+from vaultgate.lifecycle import EVENTS, Lifecycle
+from vaultgate.log import Log
+from vaultgate.outlets import proxy
+from vaultgate.runtime_api import RuntimeApi
+from vaultgate.transport import Connections
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultgate.broker import Broker
+
+_FINE = 0
+_FAILED = 1
+_CONFIGURATION = 2
+
+
+def main(name: str = "vaultgate") -> int:
+    """Run the extension; its exit code.
+
+    Args:
+        name: the launcher's file name, by which Lambda knows the extension.
+    """
+    environ = dict(os.environ)
+    clock = Clock()
+    try:
+        server = config.origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
+    except (KeyError, ValueError):
+        sys.stderr.write(
+            "vaultgate: AWS_LAMBDA_RUNTIME_API is not set: this program is an extension, Lambda starts it from /opt/extensions\n"
+        )
+        return _CONFIGURATION
+    api = RuntimeApi(server, name, Connections(clock), clock)
+    try:
+        settings = config.load(environ)
+    except ConfigurationError as error:
+        return _fail_init(api, error, Log(sys.stdout, "error", clock))
+    journal = Log(sys.stdout, settings.log_level, clock)
+    try:
+        listener = proxy.bind(settings.listen)
+    except OSError as error:
+        place = f"{settings.listen[0]}:{settings.listen[1]}"
+        problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
+        return _fail_init(api, ConfigurationError([problem]), journal)
+
+    def serve() -> Broker:
+        from vaultgate.auth import AwsLogin  # noqa: PLC0415 - see the module's rules
+        from vaultgate.broker import Broker  # noqa: PLC0415
+        from vaultgate.credentials import Credentials  # noqa: PLC0415
+        from vaultgate.vault import Vault  # noqa: PLC0415
+
+        network = Connections(clock, settings.tls)
+        vault = Vault(network, settings.vault, settings.namespace, settings.max_retries, clock)
+        login = AwsLogin(vault, Credentials(environ, network), settings, clock)
+        broker = Broker(vault, login, settings, clock, journal)
+        proxy.Proxy(listener, broker, settings.guard, journal).start()
+        return broker
+
+    try:
+        Lifecycle(api, settings.start, serve, clock, journal).run()
+    except VaultgateError as error:
+        return _fail_init(api, error, journal)
+    finally:
+        listener.close()
+    return _FINE
+
+
+def _fail_init(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
+    """Tell Lambda, which shows it to whoever deployed the function, and the log."""
+    journal.failure(error)
+    try:
+        api.register(EVENTS)
+        api.init_error(error.code, str(error))
+    except VaultgateError as unheard:
+        journal.warn("unheard", f"Lambda did not take the error: {unheard}")
+    return _CONFIGURATION if isinstance(error, ConfigurationError) else _FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""From the function's own IAM role to a Vault token.
+
+Rules: each attempt signs anew, because a signature ages; a refusal says which of Vault's many settings is the likely cause.
+Source: HashiCorp, "AWS auth method (API)", section Login.
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import b2a_base64
+
+from vaultgate.errors import LoginRefused, ProtocolViolation, Unreachable
+from vaultgate.leases import Lifetime
+from vaultgate.secret import Secret
+from vaultgate.sigv4 import sign_get_caller_identity
+from vaultgate.vault import document_of, meaning, words_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultgate.clock import Clock, Instant
+    from vaultgate.config import Config
+    from vaultgate.credentials import Credentials
+    from vaultgate.model import Answer
+    from vaultgate.vault import Vault
+
+# A part of Vault's words, and what to do about it.
+_FIXES = (
+    (
+        "error making upstream request",
+        "STS refused the signature: VAULT_STS_ENDPOINT_REGION and Vault's sts_region must match",
+    ),
+    ("x-vault-aws-iam-server-id", "set VAULT_IAM_SERVER_ID to Vault's iam_server_id_header_value"),
+    ("does not belong to the role", "add the function's role ARN to bound_iam_principal_arn of the Vault role"),
+    ("entry for role", "check VAULT_AUTH_ROLE: Vault has no such role"),
+    ("no handler for route", "check VAULT_AUTH_PROVIDER: no auth method is mounted there"),
+    ("permission denied", "check VAULT_AUTH_PROVIDER, and that the AWS auth method is enabled"),
+)
+
+
+class Token:
+    """A Vault token of ours.
+
+    Args:
+        secret: the token.
+        accessor: names it in Vault's logs without showing it.
+        lifetime: how long it may be used.
+        batch: batch tokens can be neither renewed nor revoked.
+    """
+
+    __slots__ = ("accessor", "batch", "lifetime", "secret")
+
+    def __init__(self, secret: Secret, accessor: str, lifetime: Lifetime, *, batch: bool) -> None:
+        self.secret = secret
+        self.accessor = accessor
+        self.lifetime = lifetime
+        self.batch = batch
+
+    def __repr__(self) -> str:
+        """Show which one, not what it is."""
+        return f"Token(accessor={self.accessor!r}, {self.lifetime!r})"
+
+
+class AwsLogin:
+    """Logs in by Vault's AWS auth method, type IAM.
+
+    Args:
+        credentials: the function's own keys.
+        config: mount, role, server id and region.
+    """
+
+    def __init__(self, vault: Vault, credentials: Credentials, config: Config, clock: Clock) -> None:
+        self._vault = vault
+        self._credentials = credentials
+        self._config = config
+        self._clock = clock
+
+    def login(self, deadline: float) -> Token:
+        """Get a token.
+
+        Raises:
+            LoginRefused: Vault or STS said no; the hint names the likely setting.
+            NoCredentials, Unreachable, DeadlineExceeded: nobody said anything.
+        """
+        sent, answer = self._attempt(deadline)
+        if not answer.ok and self._clock.now().jumped_since(sent):
+            # The sandbox slept, or somebody set the clock, between the signature and STS: the refusal says nothing about us.
+            sent, answer = self._attempt(deadline)
+        if not answer.ok:
+            raise self._refusal(answer)
+        auth = document_of(answer, self._path).get("auth")
+        if not isinstance(auth, dict) or not isinstance(auth.get("client_token"), str):
+            raise ProtocolViolation(f"the answer to {self._path!r} holds no token: is this address Vault's?")
+        ttl_s = float(auth.get("lease_duration") or 0) or float("inf")
+        lifetime = Lifetime(sent, ttl_s, min(self._config.token_margin_s, ttl_s / 2))
+        return Token(
+            Secret(auth["client_token"]),
+            str(auth.get("accessor") or ""),
+            lifetime,
+            batch=auth.get("token_type") == "batch",
+        )
+
+    @property
+    def _path(self) -> str:
+        return f"auth/{self._config.auth_mount}/login"
+
+    def _attempt(self, deadline: float) -> tuple[Instant, Answer]:
+        keys = self._credentials.current(deadline)
+        sent = self._clock.now()
+        signed = sign_get_caller_identity(keys, self._config.sts_region, self._config.iam_server_id, sent.wall)
+        headers = {name: [value] for name, value in signed.headers}
+        body: dict[str, object] = {
+            "role": self._config.auth_role,
+            "iam_http_request_method": "POST",
+            "iam_request_url": _base64(signed.url.encode()),
+            "iam_request_body": _base64(signed.body),
+            "iam_request_headers": _base64(json.dumps(headers).encode()),
+        }
+        # A second login does no harm: a token that nobody received holds no lease and ends by itself.
+        return sent, self._vault.call("POST", self._path, body, None, deadline)
+
+    def _refusal(self, answer: Answer) -> Exception:
+        error = meaning(answer, self._path)
+        if isinstance(error, Unreachable):
+            return error
+        said = words_of(answer) or f"status {answer.status}"
+        fix = next((fix for part, fix in _FIXES if part in said.lower()), "look at Vault's audit log for the request")
+        return LoginRefused(f"Vault refused the login as {self._config.auth_role!r}: {said}", fix)
+
+
+def _base64(plain: bytes) -> str:
+    return b2a_base64(plain, newline=False).decode()

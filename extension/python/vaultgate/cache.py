@@ -1,0 +1,117 @@
+"""What is kept of Vault's answers, and under which key: a shelf without a lock and without I/O.
+
+Rules: only answers to GET are kept, and only while their lease lives; never one with `wrap_info` or `auth`, which is
+for one reader alone; never one that a caller's own token fetched. The shelf is bounded by bytes; what was used
+longest ago goes first.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vaultgate.clock import Instant
+    from vaultgate.leases import Lifetime
+    from vaultgate.model import Answer, Request
+
+Key = tuple[str, str, str]
+# What an entry weighs beside its body: keys, headers and Python's own objects, by tracemalloc about 900 bytes.
+_ENTRY_BYTES = 1024
+
+
+def key_of(request: Request, namespace: str | None) -> Key | None:
+    """Under which key an answer would be kept, or None for a request whose answer is its caller's alone.
+
+    Tracing headers don't count; path, query and namespace do.
+    """
+    if request.method not in {"GET", "LIST"} or request.header("X-Vault-Wrap-TTL") is not None or request.body:
+        return None
+    return request.method, request.target, request.header("X-Vault-Namespace") or namespace or ""
+
+
+class Entry:
+    """An answer on the shelf.
+
+    Args:
+        answer: Vault's, whole.
+        lease_id: of the secret in it.
+        lifetime: how long it may be handed out.
+    """
+
+    __slots__ = ("answer", "lease_id", "lifetime")
+
+    def __init__(self, answer: Answer, lease_id: str, lifetime: Lifetime) -> None:
+        self.answer = answer
+        self.lease_id = lease_id
+        self.lifetime = lifetime
+
+    @property
+    def size(self) -> int:
+        """Bytes it weighs."""
+        return len(self.answer.body) + _ENTRY_BYTES
+
+
+class Shelf:
+    """The kept answers.
+
+    Args:
+        limit: bytes that all entries together may weigh.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: dict[Key, Entry] = {}  # in order of use, the oldest first
+        self._size = 0
+
+    def __repr__(self) -> str:
+        """Show how full it is."""
+        return f"Shelf({len(self._entries)} entries, {self._size} of {self._limit} bytes)"
+
+    def __len__(self) -> int:
+        """How many answers are kept."""
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The entries, the one used longest ago first."""
+        return iter(tuple(self._entries.values()))
+
+    def look(self, key: Key, now: Instant) -> Entry | None:
+        """The fresh entry at `key`, or None; one that is over is dropped on the way."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.lifetime.over(now):
+            self.drop(key)
+            return None
+        self._entries[key] = self._entries.pop(key)
+        return entry
+
+    def put(self, key: Key, entry: Entry) -> None:
+        """Keep an entry, at the cost of older ones; one that is larger than the whole shelf is not kept."""
+        self.drop(key)
+        if entry.size > self._limit:
+            return
+        self._entries[key] = entry
+        self._size += entry.size
+        while self._size > self._limit:
+            self.drop(next(iter(self._entries)))
+
+    def drop(self, key: Key) -> None:
+        """Forget what is at `key`, if anything."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size -= entry.size
+
+    def drop_lease(self, lease_id: str) -> bool:
+        """Forget the answer that holds a lease; True if there was one."""
+        for key, entry in tuple(self._entries.items()):
+            if entry.lease_id == lease_id:
+                self.drop(key)
+                return True
+        return False
+
+    def clear(self) -> None:
+        """Forget everything: the token is dead, and its leases with it."""
+        self._entries.clear()
+        self._size = 0

@@ -1,0 +1,185 @@
+"""The function's side: secrets from memory first, then from the extension.
+
+Rules: what is in memory is judged on both clocks at every read; nothing outlives what the extension said of it; the
+module does nothing when it is imported, so that a snapshot holds nothing of it.
+
+    from vaultgate import client
+
+    secret = client.read("secret/data/app")
+    orders = client.mysql("database/creds/app", host="db.internal", database="shop", ssl={"ca": "/opt/rds.pem"})
+    with orders.connection() as (connection, credential):
+        ...
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+from vaultgate.clock import Clock
+from vaultgate.config import SETTINGS, duration, listen_address
+from vaultgate.errors import ConfigurationError, Unreachable
+from vaultgate.leases import Lifetime
+from vaultgate.model import Origin, Request
+from vaultgate.pool import MysqlPool
+from vaultgate.transport import Connections
+from vaultgate.vault import document_of, meaning, words_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vaultgate.model import Answer
+    from vaultgate.transport import Transport
+
+_LEASE_REMAINING = "X-Vaultgate-Lease-Remaining"
+_OK = 200
+_BAD_REQUEST = 400
+# Longer than the extension may wait for Vault: it is the one that knows the deadline.
+_GRACE_S = 5.0
+
+
+class VaultSecret:
+    """What Vault has at a path.
+
+    Args:
+        path: below `/v1/`.
+        document: Vault's answer, whole: `data`, `lease_id`, `lease_duration`, `warnings` and so on.
+        lifetime: how long it may be used; without end for what has no lease.
+    """
+
+    __slots__ = ("_clock", "document", "lifetime", "path")
+
+    def __init__(self, path: str, document: dict[str, Any], lifetime: Lifetime, clock: Clock) -> None:
+        self.path = path
+        self.document = document
+        self.lifetime = lifetime
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        """Show path and field names, no values."""
+        return f"VaultSecret({self.path!r}, fields={sorted(self.data)})"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The secret's fields; under KV v2 they are in here under `data` once more, as Vault answers them."""
+        return self.document.get("data") or {}
+
+    @property
+    def lease_id(self) -> str:
+        """The lease it came with; empty for none."""
+        return self.document.get("lease_id") or ""
+
+    def expires_in_s(self) -> int:
+        """Whole seconds of use left; 0 once it is over, -1 for a secret that doesn't end by itself."""
+        remaining = self.lifetime.remaining_s(self._clock.now())
+        return -1 if remaining == float("inf") else max(0, int(remaining))
+
+
+class Client:
+    """Reads through the extension. Safe for threads.
+
+    Args:
+        listen: the extension's loopback address.
+        timeout_s: the longest to wait for it.
+    """
+
+    def __init__(self, listen: tuple[str, int], timeout_s: float, transport: Transport, clock: Clock) -> None:
+        self._proxy = Origin("http", listen[0], listen[1])
+        self._timeout_s = timeout_s
+        self._transport = transport
+        self._clock = clock
+        self._memory: dict[str, VaultSecret] = {}
+        self._lock = threading.Lock()
+
+    def read(self, path: str) -> VaultSecret:
+        """The secret at a path, such as `database/creds/app` or `secret/data/app`.
+
+        Raises:
+            Denied, NotFound, VaultRejected: Vault said no.
+            Unreachable: Vault or the extension can't be reached now; trying again may help.
+        """
+        path = path.removeprefix("/").removeprefix("v1/")
+        now = self._clock.now()
+        with self._lock:
+            kept = self._memory.get(path)
+        if kept is not None and not kept.lifetime.over(now):
+            return kept
+        answer = self._ask(Request("GET", f"/v1/{path}"))
+        if answer.status != _OK:
+            raise self._refusal(answer, path)
+        remaining = answer.header(_LEASE_REMAINING)
+        lifetime = Lifetime(now, float(remaining) if remaining else float("inf"))
+        secret = VaultSecret(path, document_of(answer, path), lifetime, self._clock)
+        if remaining:
+            with self._lock:
+                self._memory[path] = secret
+        return secret
+
+    def mysql(self, path: str, **connect_args: Any) -> MysqlPool:
+        """Connections with the credential at `path`, by PyMySQL.
+
+        Args:
+            path: of a dynamic or static role of Vault's database engine.
+            **connect_args: for `pymysql.connect`, without user and password.
+        """
+        from pymysql import connect  # noqa: PLC0415 - only functions that use it need it
+
+        return MysqlPool(lambda: self.read(path), self.lease_is_dead, connect, connect_args, self._clock)
+
+    def lease_is_dead(self, lease_id: str) -> bool:
+        """Whether Vault says that a lease is no more; False where it doesn't say.
+
+        A dead one is forgotten here and in the extension.
+        """
+        body = json.dumps({"lease_id": lease_id}).encode()
+        request = Request("PUT", "/v1/sys/leases/lookup", (("Content-Type", "application/json"),), body)
+        answer = self._ask(request)
+        if answer.status != _BAD_REQUEST or "lease" not in words_of(answer):
+            return False
+        with self._lock:
+            self._memory = {path: kept for path, kept in self._memory.items() if kept.lease_id != lease_id}
+        return True
+
+    def _ask(self, request: Request) -> Answer:
+        asked = Request(request.method, request.target, (*request.headers, ("X-Vault-Request", "true")), request.body)
+        return self._transport.exchange(self._proxy, asked, self._clock.steady() + self._timeout_s)
+
+    def _refusal(self, answer: Answer, path: str) -> Exception:
+        if answer.header("X-Vaultgate-Error"):
+            message, _, hint = words_of(answer).removeprefix("vaultgate: ").partition("; fix: ")
+            if answer.status < 500:  # noqa: PLR2004 - HTTP
+                return type(meaning(answer, path))(message, hint)
+            return Unreachable(message, hint)
+        return meaning(answer, path)
+
+
+_default: Client | None = None
+_making = threading.Lock()
+
+
+def _client() -> Client:
+    """The client that the environment describes, made at the first use."""
+    global _default  # noqa: PLW0603 - one per process, as the extension is
+    with _making:
+        if _default is None:
+            settings = {setting.name: setting for setting in SETTINGS}
+            try:
+                listen = listen_address(os.environ.get("VAULTGATE_LISTEN") or settings["VAULTGATE_LISTEN"].default or "")
+                timeout_s = duration(os.environ.get("VAULT_CLIENT_TIMEOUT") or settings["VAULT_CLIENT_TIMEOUT"].default or "")
+            except ValueError as error:
+                raise ConfigurationError([f"VAULTGATE_LISTEN or VAULT_CLIENT_TIMEOUT {error}"]) from None
+            clock = Clock()
+            _default = Client(listen, timeout_s + _GRACE_S, Connections(clock), clock)
+        return _default
+
+
+def read(path: str) -> VaultSecret:
+    """The secret at a path; see `Client.read`."""
+    return _client().read(path)
+
+
+def mysql(path: str, **connect_args: Any) -> MysqlPool:
+    """Connections with the credential at a path; see `Client.mysql`."""
+    return _client().mysql(path, **connect_args)

@@ -1,0 +1,352 @@
+"""Settings: a mapping in, one frozen `Config` out, or every problem at once.
+
+Rules: this module never reads `os.environ`, it is handed a mapping. `SETTINGS` is the only list of names; the parser,
+the command line and docs/configuration.md come from it. An unknown `VAULTGATE_*` name is a problem, because a
+misspelt protection protects nobody; other people's names are none of our business.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vaultgate.errors import ConfigurationError
+from vaultgate.model import Origin, TlsSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PREFIX = "VAULTGATE_"
+_GO_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"(\d+)\s*(|B|KB|MB|KiB|MiB)", re.IGNORECASE)
+_BYTES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+_TRUE = frozenset({"1", "t", "true", "yes", "on"})
+_FALSE = frozenset({"0", "f", "false", "no", "off"})
+_LAST_PORT = 65535
+
+
+def duration(text: str) -> float:
+    """Seconds from a Go duration (`10s`, `1h30m`) or plain seconds.
+
+    Source: Go's time.ParseDuration; signs are not accepted, a negative lifetime means nothing here.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    pieces = _GO_DURATION.findall(text)
+    if not pieces or "".join(number + unit for number, unit in pieces) != text:
+        raise ValueError("is not a duration such as 10s, 5m, 1h30m or plain seconds")
+    return float(sum(float(number) * _SECONDS[unit] for number, unit in pieces))
+
+
+def positive_duration(text: str) -> float:
+    """Like `duration`, but zero is refused."""
+    seconds = duration(text)
+    if not seconds:
+        raise ValueError("must be longer than zero")
+    return seconds
+
+
+def size(text: str) -> int:
+    """Bytes from `8MiB`, `500kB` or a plain number."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError("is not a size such as 8MiB, 500KB or plain bytes")
+    return int(match[1]) * _BYTES[match[2].lower()]
+
+
+def boolean(text: str) -> bool:
+    """Go's spellings of true and false, and yes, no, on, off."""
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def count(text: str) -> int:
+    """A whole number, zero or more."""
+    if not text.isascii() or not text.isdigit():
+        raise ValueError("is not a whole number")
+    return int(text)
+
+
+def word(text: str) -> str:
+    """Text without control characters: it will stand in a header or a path."""
+    if not text.isprintable():
+        raise ValueError("holds a control character")
+    return text
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """One of a few words, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text.lower()
+
+    return parse
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _LAST_PORT:
+        raise ValueError("has no port between 1 and 65535")
+    return int(text)
+
+
+def origin(text: str) -> Origin:
+    """A server's URL: scheme, host, port and perhaps a path that stands before all others."""
+    match = re.fullmatch(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([^/]*))?(/[^?#\s]*)?", text)
+    if not match:
+        raise ValueError("is not a URL such as https://vault.example.com:8200")
+    scheme, host, port, prefix = match[1], match[2].strip("[]"), match[3], match[4] or ""
+    number = _port(port) if port is not None else (443 if scheme == "https" else 80)
+    return Origin(scheme, host, number, prefix.rstrip("/"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can only be this machine: 127.0.0.0/8, ::1 or localhost."""
+    if host.lower() == "localhost" or host == "::1":
+        return True
+    parts = host.split(".")
+    return len(parts) == 4 and parts[0] == "127" and all(p.isdigit() and len(p) <= 3 and int(p) < 256 for p in parts)  # noqa: PLR2004 - an IPv4 address
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """A loopback host and a port."""
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not is_loopback(host):
+        raise ValueError("is not a loopback address such as 127.0.0.1:8200")
+    return host, _port(port)
+
+
+class Setting:
+    """One row of the table.
+
+    Args:
+        name: the variable.
+        parse: text to value; raises ValueError whose text follows the name in the problem.
+        default: the text that stands for an absent variable; None where absent means None.
+        meaning: one line for people.
+    """
+
+    __slots__ = ("default", "meaning", "name", "parse")
+
+    def __init__(self, name: str, parse: Callable[[str], object], default: str | None, meaning: str) -> None:
+        self.name = name
+        self.parse = parse
+        self.default = default
+        self.meaning = meaning
+
+
+SETTINGS = (
+    Setting("VAULT_ADDR", origin, None, "Vault's address"),
+    Setting("VLE_VAULT_ADDR", origin, None, "Vault's address for the extension alone; wins over VAULT_ADDR"),
+    Setting("VAULT_AUTH_PROVIDER", word, "aws", "the mount of the AWS auth method to log in at"),
+    Setting("VAULT_AUTH_ROLE", word, None, "the role to log in as"),
+    Setting("VAULT_IAM_SERVER_ID", word, None, "what X-Vault-AWS-IAM-Server-ID says, if Vault asks for it"),
+    Setting(
+        "VAULT_STS_ENDPOINT_REGION",
+        word,
+        None,
+        "the region whose STS the login is signed for; unset: the global endpoint, signed for us-east-1",
+    ),
+    Setting("VAULT_NAMESPACE", word, None, "the namespace of the login and of proxied calls that name none"),
+    Setting("VAULT_CACERT", str, None, "PEM file to trust instead of the system's certificates"),
+    Setting("VAULT_CAPATH", str, None, "folder of PEM files to trust"),
+    Setting("VAULT_CLIENT_CERT", str, None, "PEM file of our certificate, for Vaults that ask for one"),
+    Setting("VAULT_CLIENT_KEY", str, None, "PEM file of its key"),
+    Setting("VAULT_TLS_SERVER_NAME", word, None, "the name to expect in Vault's certificate"),
+    Setting("VAULT_SKIP_VERIFY", boolean, "false", "trust any certificate; for trials only"),
+    Setting("VAULT_CLIENT_TIMEOUT", positive_duration, "60s", "the longest a call to Vault may take outside an invocation"),
+    Setting("VAULT_MAX_RETRIES", count, "2", "how often a call that may be repeated is tried again"),
+    Setting("VAULT_TOKEN_EXPIRY_GRACE_PERIOD", duration, "10s", "a token counts as over this long before its end"),
+    Setting(
+        "VAULT_LOG_LEVEL",
+        choice("trace", "debug", "info", "warn", "error", "off"),
+        "info",
+        "the least level that is logged",
+    ),
+    Setting("VAULT_RUN_MODE", choice("default", "proxy"), "default", "what is served; file mode is not there yet"),
+    Setting("VAULTGATE_LISTEN", listen_address, "127.0.0.1:8200", "the loopback address of the proxy"),
+    Setting(
+        "VAULTGATE_START",
+        choice("overlap", "early", "ready"),
+        "overlap",
+        "overlap: log in beside the function's init, Next after the login (5 s at most); early: Next at once; "
+        "ready: log in before registering, and fail the init if that fails",
+    ),
+    Setting(
+        "VAULTGATE_GUARD",
+        choice("header", "warn", "open"),
+        "header",
+        "header: a request must carry X-Vault-Request: true or X-Vault-Token; warn: log those that don't; open: let them in",
+    ),
+    Setting("VAULTGATE_CACHE_BYTES", size, "8MiB", "the most memory that kept answers may take"),
+    Setting(
+        "VAULTGATE_LEASE_MARGIN",
+        duration,
+        None,
+        "a lease counts as over this long before its end; unset: the smaller of 10 s and 10 %",
+    ),
+    Setting("VAULTGATE_ALLOW_HTTP", boolean, "false", "allow http:// to a Vault that is not on loopback"),
+)
+# Names of the contract that this version doesn't serve yet. Ignoring one would promise what isn't done.
+NOT_YET = frozenset(
+    {
+        "VAULT_ASSUMED_ROLE_ARN",
+        "VAULT_DEFAULT_CACHE_ENABLED",
+        "VAULT_DEFAULT_CACHE_TTL",
+        "VAULT_RATE_LIMIT",
+        "VAULTGATE_ADDRESSES",
+        "VAULTGATE_ALLOW",
+        "VAULTGATE_ALLOW_SINK",
+        "VAULTGATE_CACHE",
+        "VAULTGATE_CONFIG",
+        "VAULTGATE_DENY",
+        "VAULTGATE_EXEC_NEXT",
+        "VAULTGATE_FILE_MODE",
+        "VAULTGATE_METRICS",
+        "VAULTGATE_ON_FAILURE",
+        "VAULTGATE_STALE_MAX",
+    }
+)
+_NOT_YET_PATTERN = re.compile(r"VAULT_SECRET_(PATH|FILE)(_\w+)?|VAULTGATE_FILE(_\w+)?_(FORMAT|TEMPLATE|MODE)")
+
+
+class Config:
+    """What the extension was told, checked and frozen.
+
+    Attributes are the settings' values under shorter names; durations in seconds, sizes in bytes.
+    """
+
+    __slots__ = (
+        "auth_mount",
+        "auth_role",
+        "cache_bytes",
+        "guard",
+        "iam_server_id",
+        "lease_margin_s",
+        "listen",
+        "log_level",
+        "max_retries",
+        "namespace",
+        "start",
+        "sts_region",
+        "timeout_s",
+        "tls",
+        "token_margin_s",
+        "vault",
+    )
+
+    auth_mount: str
+    auth_role: str
+    cache_bytes: int
+    guard: str
+    iam_server_id: str | None
+    lease_margin_s: float | None
+    listen: tuple[str, int]
+    log_level: str
+    max_retries: int
+    namespace: str | None
+    start: str
+    sts_region: str | None
+    timeout_s: float
+    tls: TlsSettings
+    token_margin_s: float
+    vault: Origin
+
+    def __init__(self, **values: object) -> None:
+        for name in self.__slots__:
+            object.__setattr__(self, name, values[name])
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: a configuration doesn't change while it is in force."""
+        raise AttributeError(f"a Config is frozen; {name} was not set")
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Check a whole environment.
+
+    Args:
+        environ: names to texts. An empty text counts as absent, as it does in Vault's own tools.
+
+    Raises:
+        ConfigurationError: with all problems, each naming its variable.
+    """
+    problems = list(_unknown(environ))
+    values: dict[str, object] = {}
+    for setting in SETTINGS:
+        text = environ.get(setting.name, "").strip() or setting.default
+        values[setting.name] = None
+        if text is not None:
+            try:
+                values[setting.name] = setting.parse(text)
+            except ValueError as reason:
+                problems.append(f"{setting.name}={text!r} {reason}")
+    problems.extend(_contradictions(environ, values))
+    if problems:
+        raise ConfigurationError(problems)
+    return Config(
+        auth_mount=values["VAULT_AUTH_PROVIDER"],
+        auth_role=values["VAULT_AUTH_ROLE"],
+        cache_bytes=values["VAULTGATE_CACHE_BYTES"],
+        guard=values["VAULTGATE_GUARD"],
+        iam_server_id=values["VAULT_IAM_SERVER_ID"],
+        lease_margin_s=values["VAULTGATE_LEASE_MARGIN"],
+        listen=values["VAULTGATE_LISTEN"],
+        log_level=values["VAULT_LOG_LEVEL"],
+        max_retries=values["VAULT_MAX_RETRIES"],
+        namespace=values["VAULT_NAMESPACE"],
+        start=values["VAULTGATE_START"],
+        sts_region=values["VAULT_STS_ENDPOINT_REGION"] or _regional(environ),
+        timeout_s=values["VAULT_CLIENT_TIMEOUT"],
+        tls=TlsSettings(
+            ca_file=environ.get("VAULT_CACERT") or None,
+            ca_folder=environ.get("VAULT_CAPATH") or None,
+            client_certificate=environ.get("VAULT_CLIENT_CERT") or None,
+            client_key=environ.get("VAULT_CLIENT_KEY") or None,
+            server_name=environ.get("VAULT_TLS_SERVER_NAME") or None,
+            verify=not values["VAULT_SKIP_VERIFY"],
+        ),
+        token_margin_s=values["VAULT_TOKEN_EXPIRY_GRACE_PERIOD"],
+        vault=values["VLE_VAULT_ADDR"] or values["VAULT_ADDR"],
+    )
+
+
+def _regional(environ: Mapping[str, str]) -> str | None:
+    """The function's own region, where AWS's SDKs were told to use regional STS endpoints."""
+    if environ.get("AWS_STS_REGIONAL_ENDPOINTS", "").lower() == "regional":
+        return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    return None
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    known = {setting.name for setting in SETTINGS}
+    problems = []
+    for name in sorted(environ):
+        if name in NOT_YET or _NOT_YET_PATTERN.fullmatch(name):
+            problems.append(f"{name} is not served by this version: remove it")
+        elif name.startswith(PREFIX) and name not in known:
+            import difflib  # noqa: PLC0415 - only a mistake needs it, and a cold start shouldn't pay
+
+            near = difflib.get_close_matches(name, known, 1, 0.5)
+            problems.append(f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ""))
+    return problems
+
+
+def _contradictions(environ: Mapping[str, str], values: Mapping[str, object]) -> list[str]:
+    problems = []
+    vault = values["VLE_VAULT_ADDR"] or values["VAULT_ADDR"]
+    if not (environ.get("VAULT_ADDR") or environ.get("VLE_VAULT_ADDR")):
+        problems.append("VAULT_ADDR is missing: set it to Vault's address, such as https://vault.example.com:8200")
+    if not environ.get("VAULT_AUTH_ROLE"):
+        problems.append("VAULT_AUTH_ROLE is missing: set it to the name of a role of Vault's AWS auth method")
+    in_clear = isinstance(vault, Origin) and vault.scheme == "http" and not is_loopback(vault.host)
+    if in_clear and not values["VAULTGATE_ALLOW_HTTP"]:
+        problems.append(f"VAULT_ADDR={vault!r} would send tokens in clear: use https, or set VAULTGATE_ALLOW_HTTP=true")
+    if bool(environ.get("VAULT_CLIENT_CERT")) != bool(environ.get("VAULT_CLIENT_KEY")):
+        problems.append("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go together: set both or none")
+    return problems

@@ -1,0 +1,126 @@
+"""Who may pass the loopback door, and with whose token: pure decisions on a request's head.
+
+Rules: only what a local SDK sends gets in. A browser or a fetch that somebody smuggled an address into can send a
+plain GET to 127.0.0.1, but not a header of its choice (the reasoning of X-Vault-Request in Vault's own agent); a
+rebound DNS name shows in Host, a forwarding proxy in X-Forwarded-For. With our token, paths that could mint, change
+or show tokens or reach the system are denied but for the few that an application needs. A path that two readers could
+read differently is refused, not interpreted.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vaultgate.config import is_loopback
+from vaultgate.errors import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultgate.model import Answer, Request
+    from vaultgate.secret import Secret
+
+OURS = frozenset({"", "vaultgate"})
+_MODES_THAT_ASK = frozenset({"header", "warn"})
+_METHODS = frozenset({"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"})
+_ALLOWED = (
+    "auth/token/lookup-self",
+    "auth/token/renew-self",
+    "sys/capabilities-self",
+    "sys/health",
+    "sys/internal/ui/mounts",
+    "sys/internal/ui/mounts/*",
+    "sys/leases/lookup",
+    "sys/leases/renew",
+    "sys/wrapping/*",
+)
+_DENIED = ("auth/token/*", "sys/*")
+_AMBIGUOUS = frozenset({"", ".", ".."})
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+
+
+def uses_our_token(request: Request) -> bool:
+    """Whether the extension's token goes along: X-Vault-Token is absent, empty or `vaultgate`."""
+    token = request.header("X-Vault-Token")
+    return token is None or token.strip() in OURS
+
+
+def check_door(request: Request, mode: str) -> str | None:
+    """Judge whether a request may come in at all.
+
+    Args:
+        request: its head is looked at.
+        mode: `header`, `warn` or `open`.
+
+    Returns:
+        What an operator should be warned of in mode `warn`, else None.
+
+    Raises:
+        Refused: with what to send instead.
+    """
+    hosts = [value for name, value in request.headers if name.lower() == "host"]
+    if len(hosts) != 1 or not _names_loopback(hosts[0]):
+        raise Refused("the Host header doesn't name a loopback address", "call http://127.0.0.1 by its address, not by a name")
+    for name in ("X-Forwarded-For", "Origin"):
+        if request.header(name) is not None:
+            raise Refused(f"a request with {name} comes from somewhere else", "call the extension from the function itself")
+    if request.method not in _METHODS:
+        raise Refused(f"the method {request.method} is none of Vault's", f"use one of {', '.join(sorted(_METHODS))}")
+    if mode not in _MODES_THAT_ASK or _shows_intent(request):
+        return None
+    if mode == "warn":
+        return "a request came without X-Vault-Request and X-Vault-Token"
+    raise Refused(
+        "the request has neither X-Vault-Request nor X-Vault-Token",
+        "send the header X-Vault-Request: true, as Vault's SDKs do, or set VAULTGATE_GUARD=open",
+    )
+
+
+def check_path(request: Request) -> str:
+    """Judge where a request wants to go with the extension's token.
+
+    Returns:
+        The path below `/v1/`.
+
+    Raises:
+        Refused: for a path that is ambiguous, outside `/v1/`, or denied.
+    """
+    path = request.path
+    plain = _decoded(path)
+    if plain is None or not plain.startswith("/v1/"):
+        raise Refused(f"{path!r} is not a path below /v1/", "read http://127.0.0.1:8200/v1/<path of the secret>")
+    segments = plain[len("/v1/") :].removesuffix("/").split("/")
+    if any(part in _AMBIGUOUS for part in segments) or "\\" in plain or plain.count("/") != path.count("/"):
+        raise Refused(f"{path!r} can be read in two ways", "write the path plainly: no //, no dot segments, no encoded slashes")
+    below = "/".join(segments)
+    if not _matches(below, _ALLOWED) and _matches(below, _DENIED):
+        raise Refused(f"{below!r} is denied to the extension's token", "send a token of your own in X-Vault-Token")
+    return below
+
+
+def redact(answer: Answer, token: Secret) -> bytes:
+    """An answer's body with our token's id taken out wherever it stands."""
+    return answer.body.replace(token.reveal().encode(), b"redacted")
+
+
+def _decoded(path: str) -> str | None:
+    """The path as Vault will read it, or None where it isn't clean ASCII with well-formed escapes of printable characters."""
+    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path)
+    if path.count("%") != len(_ESCAPE.findall(path)) or not path.isascii() or not plain.isprintable():
+        return None
+    return plain
+
+
+def _shows_intent(request: Request) -> bool:
+    asked = request.header("X-Vault-Request")
+    return (asked is not None and asked.strip().lower() == "true") or request.header("X-Vault-Token") is not None
+
+
+def _names_loopback(host: str) -> bool:
+    name, colon, port = host.strip().rpartition(":")
+    if colon and port.isdigit() and not name.endswith(":"):
+        host = name
+    return is_loopback(host.strip().strip("[]"))
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(path == p or (p.endswith("/*") and path.startswith(p[:-1])) for p in patterns)

@@ -1,0 +1,56 @@
+"""How long something may be used: pure arithmetic on instants.
+
+Rules: a lifetime counts from when the request for it was SENT, because Vault's clock started before the answer
+arrived; it is over as soon as either clock says so; it is over a margin early, so that what is handed out can still
+be used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultgate.clock import Instant
+
+_MARGIN_S = 10.0
+_MARGIN_SHARE = 0.1
+
+
+def margin_s(ttl_s: float, configured_s: float | None) -> float:
+    """How long before its end a lease counts as over: as configured, else the smaller of 10 s and a tenth of it."""
+    if configured_s is not None:
+        return configured_s
+    return min(_MARGIN_S, ttl_s * _MARGIN_SHARE)
+
+
+class Lifetime:
+    """From when, and for how long.
+
+    Args:
+        sent: when the request left.
+        ttl_s: seconds that Vault gave; infinity for what never ends.
+        margin_s: seconds before the end at which it counts as over.
+    """
+
+    __slots__ = ("margin_s", "sent", "ttl_s")
+
+    def __init__(self, sent: Instant, ttl_s: float, margin_s: float = 0.0) -> None:
+        self.sent = sent
+        self.ttl_s = ttl_s
+        self.margin_s = margin_s
+
+    def __repr__(self) -> str:
+        """Show its terms."""
+        return f"Lifetime(sent={self.sent!r}, ttl_s={self.ttl_s!r}, margin_s={self.margin_s!r})"
+
+    def remaining_s(self, now: Instant) -> float:
+        """Seconds of use left, the margin taken off; negative once it is over."""
+        return self.ttl_s - self.margin_s - now.since(self.sent)
+
+    def over(self, now: Instant) -> bool:
+        """Whether it may no longer be used."""
+        return self.remaining_s(now) <= 0
+
+    def within(self, other: Lifetime, now: Instant) -> Lifetime:
+        """This life, cut short where `other` ends first: a lease dies with its token."""
+        surplus = self.remaining_s(now) - other.remaining_s(now)
+        return self if surplus <= 0 else Lifetime(self.sent, self.ttl_s - surplus, self.margin_s)

@@ -1,0 +1,1 @@
+"""How the broker's answers leave the extension."""

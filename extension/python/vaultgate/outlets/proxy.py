@@ -1,0 +1,144 @@
+"""The loopback door: HTTP in, the guard's verdict, the broker's answer out.
+
+Rules: judge the head before anything else happens; one thread per connection, and no more connections than
+`_CONNECTIONS`; whoever is slow is cut off; an error of ours is Vault-shaped JSON, so that every Vault client shows
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+
+from vaultgate import guard
+from vaultgate.errors import MalformedRequest, Refused, VaultgateError
+from vaultgate.http1 import Reader, answer_bytes, keeps_alive
+from vaultgate.model import Answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultgate.broker import Broker
+    from vaultgate.log import Log
+    from vaultgate.model import Request
+
+_BACKLOG = 128
+_CONNECTIONS = 64
+# Between requests a client may rest; once it has begun to speak, each piece must come soon.
+_REST_S = 300.0
+_PIECE_S = 10.0
+_RETRY_AFTER = "1"
+_UNAVAILABLE = 503
+
+
+def bind(address: tuple[str, int]) -> socket.socket:
+    """Take the loopback port; requests that come before `Proxy.start` wait in its backlog.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+class Proxy:
+    """Serves the broker's answers on a bound socket.
+
+    Args:
+        mode: the guard's, `header`, `warn` or `open`.
+    """
+
+    def __init__(self, listener: socket.socket, broker: Broker, mode: str, log: Log) -> None:
+        self._listener = listener
+        self._broker = broker
+        self._mode = mode
+        self._log = log
+        self._places = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop accepting; connections under way are served to their next pause."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            self._places.acquire()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                self._places.release()
+                return
+            threading.Thread(target=self._serve, args=(connection,), name="request", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._converse(connection)
+        except (OSError, VaultgateError):
+            pass  # whoever called has left, or was too slow: there is nobody to tell
+        finally:
+            connection.close()
+            self._places.release()
+
+    def _converse(self, connection: socket.socket) -> None:
+        rested = True
+
+        def receive(size: int) -> bytes:
+            nonlocal rested
+            connection.settimeout(_REST_S if rested else _PIECE_S)
+            rested = False
+            return connection.recv(size)
+
+        reader = Reader(receive)
+        while True:
+            rested = reader.idle
+            try:
+                request = reader.request()
+            except MalformedRequest as error:
+                connection.sendall(answer_bytes(_told(error), close=True))
+                return
+            if request is None:
+                return
+            answer = self._answer(request)
+            close = not keeps_alive(request.headers)
+            connection.settimeout(_PIECE_S)
+            connection.sendall(answer_bytes(answer, to_head=request.method == "HEAD", close=close))
+            if close:
+                return
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            warning = guard.check_door(request, self._mode)
+            if warning:
+                self._log.warn("guard", warning, method=request.method, path=request.path)
+            if guard.uses_our_token(request):
+                guard.check_path(request)
+            return self._broker.answer(request, self._broker.deadline())
+        except Refused as error:
+            self._log.warn("refused", error.message, method=request.method, path=request.path)
+            return _told(error)
+        except VaultgateError as error:
+            return _told(error)
+        except Exception as error:  # noqa: BLE001 - a request must not end the extension, whatever we did wrong
+            self._log.error("internal", "a request failed by our own fault", kind=type(error).__name__, path=request.path)
+            return _told(VaultgateError("the extension failed; its log has an entry"))
+
+
+def _told(error: VaultgateError) -> Answer:
+    """An error of ours as Vault would write it."""
+    words = [f"vaultgate: {error.message}"] + ([f"fix: {error.hint}"] if error.hint else [])
+    headers = [("Content-Type", "application/json"), ("X-Vaultgate-Error", error.code)]
+    if error.status == _UNAVAILABLE:
+        headers.append(("Retry-After", _RETRY_AFTER))
+    return Answer(error.status, tuple(headers), json.dumps({"errors": words}).encode())

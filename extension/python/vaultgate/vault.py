@@ -1,0 +1,178 @@
+"""Vault's HTTP API: whose token goes along, what is tried again, and what an answer means.
+
+Rules: a call is repeated only if a second one does no harm, never past its deadline, and with jitter, so that a
+thousand sandboxes don't come back in step. Vault's own status and body are handed on as they are.
+Source: HashiCorp, "HTTP API"; status codes there.
+"""
+
+from __future__ import annotations
+
+import json
+
+from vaultgate.errors import DeadlineExceeded, Denied, NotFound, ProtocolViolation, Unreachable, VaultRejected
+from vaultgate.model import Answer, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultgate.clock import Clock
+    from vaultgate.errors import VaultgateError
+    from vaultgate.model import Origin
+    from vaultgate.secret import Secret
+    from vaultgate.transport import Transport
+
+READS = frozenset({"GET", "LIST", "HEAD"})
+# Standby without forwarding, rate limit, and what proxies in front of Vault say while it moves.
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+_BACKOFF_S = 0.05
+# Vault's own, RFC 9110's hop-by-hop, and what is ours or the guard's. Without Accept-Encoding bodies come as they are.
+_NOT_FORWARDED = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-vault-cache-control",
+        "x-vault-request",
+        "x-vault-token",
+        "x-vault-token-options",
+    }
+)
+_NOT_RETURNED = frozenset({"connection", "content-length", "keep-alive", "trailer", "transfer-encoding", "upgrade"})
+
+
+def words_of(answer: Answer) -> str:
+    """Vault's errors of an answer in one line; empty if it gave none."""
+    try:
+        errors = json.loads(answer.body)["errors"]
+        return "; ".join(" ".join(str(error).split()) for error in errors)
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def meaning(answer: Answer, path: str) -> VaultgateError:
+    """The exception that an unsuccessful answer stands for."""
+    said = words_of(answer) or f"status {answer.status}"
+    if answer.status == 403:  # noqa: PLR2004 - HTTP
+        return Denied(f"Vault denies {path!r}: {said}", "grant the path in the role's policy; 'vault token capabilities' tells")
+    if answer.status == 404:  # noqa: PLR2004 - HTTP
+        return NotFound(f"Vault has nothing at {path!r}: {said}", "check the path; under KV v2 it holds /data/ after the mount")
+    if answer.status >= 500 or answer.status in _TRY_AGAIN:  # noqa: PLR2004 - HTTP
+        return Unreachable(f"Vault can't answer {path!r} now: {said}", "check that Vault is unsealed and active")
+    return VaultRejected(f"Vault refused {path!r}: {said}")
+
+
+class Vault:
+    """One Vault.
+
+    Args:
+        origin: where it listens.
+        namespace: for calls that name none; None for the root.
+        max_retries: how often a harmless call is repeated.
+    """
+
+    def __init__(self, transport: Transport, origin: Origin, namespace: str | None, max_retries: int, clock: Clock) -> None:
+        self._transport = transport
+        self._origin = origin
+        self._namespace = namespace
+        self._max_retries = max_retries
+        self._clock = clock
+
+    def forward(self, request: Request, token: Secret | None, deadline: float) -> Answer:
+        """Send a caller's request on, with this token, and give Vault's answer without its framing.
+
+        Raises:
+            Unreachable, DeadlineExceeded: no answer.
+        """
+        headers = [(name, value) for name, value in request.headers if name.lower() not in _NOT_FORWARDED]
+        headers.append(("X-Vault-Request", "true"))
+        if token:
+            headers.append(("X-Vault-Token", token.reveal()))
+        if self._namespace and request.header("X-Vault-Namespace") is None:
+            headers.append(("X-Vault-Namespace", self._namespace))
+        onward = Request(request.method, request.target, tuple(headers), request.body)
+        answer = self._patiently(onward, deadline, again=request.method in READS)
+        kept = tuple((name, value) for name, value in answer.headers if name.lower() not in _NOT_RETURNED)
+        return Answer(answer.status, kept, answer.body)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        document: dict[str, object] | None,
+        token: Secret | None,
+        deadline: float,
+        *,
+        again: bool = True,
+    ) -> Answer:
+        """Make a call of our own.
+
+        Args:
+            method: in capitals.
+            path: below `/v1/`.
+            document: the body, or None.
+            token: goes along, unless None.
+            deadline: steady seconds.
+            again: whether a second one would do no harm.
+        """
+        body = json.dumps(document).encode() if document is not None else b""
+        headers = [("X-Vault-Request", "true"), ("Content-Type", "application/json")]
+        if token:
+            headers.append(("X-Vault-Token", token.reveal()))
+        if self._namespace:
+            headers.append(("X-Vault-Namespace", self._namespace))
+        return self._patiently(Request(method, f"/v1/{path}", tuple(headers), body), deadline, again=again)
+
+    def token_is_dead(self, token: Secret, deadline: float) -> bool:
+        """Whether Vault proves that a token is no more: it can't look itself up, though the policy we ship grants that."""
+        return self.call("GET", "auth/token/lookup-self", None, token, deadline).status == 403  # noqa: PLR2004 - HTTP
+
+    def revoke_self(self, token: Secret, deadline: float) -> None:
+        """End a token; Vault ends its leases a moment later.
+
+        Raises:
+            VaultgateError: Vault didn't say that it did.
+        """
+        answer = self.call("POST", "auth/token/revoke-self", {}, token, deadline)
+        if not answer.ok:
+            raise meaning(answer, "auth/token/revoke-self")
+
+    def _patiently(self, request: Request, deadline: float, *, again: bool) -> Answer:
+        tries = 1 + (self._max_retries if again else 0)
+        for attempt in range(1, tries + 1):
+            pause = _BACKOFF_S * 2**attempt
+            pause = pause / 2 + self._clock.jitter(pause / 2)
+            last = attempt == tries or self._clock.steady() + pause >= deadline
+            try:
+                answer = self._transport.exchange(self._origin, request, deadline)
+            except DeadlineExceeded:
+                raise
+            except Unreachable:
+                if last:
+                    raise
+            else:
+                if last or answer.status not in _TRY_AGAIN:
+                    return answer
+            self._clock.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def document_of(answer: Answer, path: str) -> dict[str, object]:
+    """The JSON object in a successful answer.
+
+    Raises:
+        ProtocolViolation: it holds something else.
+    """
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ProtocolViolation(f"the answer to {path!r} is not a JSON object: is this address Vault's?")
+    return document
