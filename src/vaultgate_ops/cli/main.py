@@ -7,6 +7,7 @@ import sys
 import click
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.layer import layer
 from vaultgate_ops.errors import OpsError
 
 INTERRUPTED = 130
@@ -20,6 +21,9 @@ def cli() -> None:
     Exit codes: 0 fine, 1 a check failed, 2 usage or configuration, 3 something missing on this machine,
     4 unreachable, 5 denied, 130 interrupted.
     """
+
+
+cli.add_command(layer)
 
 
 def main() -> None:

@@ -1,0 +1,28 @@
+"""`vaultgate layer`: build what Lambda will mount on /opt."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from vaultgate_ops.cli import speech
+from vaultgate_ops.layer.build import build
+from vaultgate_ops.local.paths import checkout
+
+
+@click.group()
+def layer() -> None:
+    """The Lambda layer with the extension."""
+
+
+@layer.command("build")
+def build_layer() -> None:
+    """Leave build/layer/ (what /opt will hold) and build/vaultgate-layer.zip."""
+    built = build(checkout(), os.environ, speech.Spoken())
+    speech.line(f"{built.folder}: {built.files} files")
+    speech.line(f"{built.archive}: {built.size / 1000:.0f} kB")
+    for interpreter in built.interpreters:
+        speech.line(f"bytecode for Python {interpreter.version}, by {interpreter.path}")
+    if built.missing:
+        speech.line(f"no bytecode for Python {', '.join(built.missing)}: not found here, starts more slowly there")

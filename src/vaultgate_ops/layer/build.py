@@ -1,0 +1,192 @@
+"""The layer build: ``extension/`` becomes ``build/layer/``, which is what /opt will hold, and a zip of it.
+
+Rules:
+
+- The same sources and interpreters give the same bytes: files sorted, times fixed, permission bits set, hash seed fixed.
+- Bytecode is checked against nothing when it is loaded (``unchecked-hash``, PEP 552): a zip loses the times that the
+  usual kind is checked against, and an interpreter that finds it stale compiles everything again at every cold start,
+  because /opt is read-only.
+- A build is made beside the old one and renamed into place. One that came out the same is thrown away, so that whatever
+  runs from ``build/layer/`` at the moment keeps its files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import stat
+import subprocess
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultgate_ops.errors import CheckFailed, Missing
+from vaultgate_ops.layer.interpreters import VERSIONS, Interpreter, find_interpreters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from vaultgate_ops.reporting import Reporter
+
+_TARGET = "/opt"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
+_UNIX = 3
+_PREFIX = ".layer-"
+_PROGRAM, _PLAIN = 0o755, 0o644
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A finished build.
+
+    Attributes:
+        folder: what /opt will hold.
+        archive: the same as a zip, ready for ``PublishLayerVersion``.
+        files: how many files.
+        size: of the archive, in bytes.
+        interpreters: whose bytecode is in it.
+        missing: versions of Lambda's runtimes whose bytecode is not in it; they work, and start more slowly.
+    """
+
+    folder: Path
+    archive: Path
+    files: int
+    size: int
+    interpreters: tuple[Interpreter, ...]
+    missing: tuple[str, ...]
+
+
+def build(checkout: Path, environ: Mapping[str, str], reporter: Reporter) -> Layer:
+    """Build ``build/layer/`` and ``build/vaultgate-layer.zip`` of a checkout.
+
+    Builds at the same time wait for each other. Interrupted ones leave the last finished build as it was.
+
+    Args:
+        checkout: the folder that holds ``extension/``.
+        environ: gives ``PATH`` and ``HOME`` for finding interpreters.
+        reporter: hears which step is under way.
+
+    Raises:
+        Missing: no ``extension/`` there, or ``build/`` can't be written.
+        CheckFailed: a module does not compile.
+    """
+    source, target = checkout / "extension", checkout / "build"
+    if not (source / "extensions/vaultgate").is_file():
+        raise Missing(f"{source} holds no extension.", "Run this from a checkout of Vaultgate.")
+    try:
+        with reporter.task("Building the layer") as task, _workbench(target) as bench:
+            task.describe("looking for interpreters")
+            interpreters = find_interpreters(environ)
+            task.describe("bytecode for " + ", ".join(one.version for one in interpreters))
+            fresh = bench / "layer"
+            _copy(source, fresh)
+            _compile(fresh, interpreters, environ)
+            _set_modes(fresh)
+            archive = bench / "vaultgate-layer.zip"
+            _pack(fresh, archive)
+            _place(fresh, archive, target)
+    except OSError as error:
+        where = error.filename or target
+        raise Missing(
+            f"The layer can't be built: {where}: {error.strerror}.", "Free some space, or mend the folder's rights."
+        ) from error
+    done = target / "vaultgate-layer.zip"
+    return Layer(
+        folder=target / "layer",
+        archive=done,
+        files=len(_files(target / "layer")),
+        size=done.stat().st_size,
+        interpreters=tuple(interpreters),
+        missing=tuple(version for version in VERSIONS if version not in {one.version for one in interpreters}),
+    )
+
+
+@contextmanager
+def _workbench(target: Path) -> Iterator[Path]:
+    """A folder beside the results that nobody else uses; what a killed build left of its own is swept away."""
+    target.mkdir(exist_ok=True)
+    with (target / f"{_PREFIX}lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in target.glob(f"{_PREFIX}*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+        bench = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target))
+        try:
+            yield bench
+        finally:
+            shutil.rmtree(bench)
+
+
+def _copy(source: Path, fresh: Path) -> None:
+    """Copy the launcher and the package's modules, and nothing that happens to lie beside them."""
+    for original in (source / "extensions/vaultgate", *(source / "python/vaultgate").rglob("*.py")):
+        copy = fresh / original.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original, copy)
+
+
+def _set_modes(fresh: Path) -> None:
+    """Give every file the mode it shall have in /opt, whatever the umask is and however git checked it out."""
+    for file in _files(fresh):
+        file.chmod(_PROGRAM if file.parent == fresh / "extensions" else _PLAIN)
+
+
+def _compile(fresh: Path, interpreters: Sequence[Interpreter], environ: Mapping[str, str]) -> None:
+    """Compile every module with every interpreter, side by side.
+
+    The names in the bytecode, which tracebacks show, are those under /opt.
+    """
+    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+    command = ["-P", "-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    places = ["-s", str(fresh), "-p", _TARGET, str(fresh / "python")]
+    compilers = [
+        subprocess.Popen(
+            [str(one.path), *command, *places],
+            env={**kept, "PYTHONHASHSEED": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for one in interpreters
+    ]
+    said = [compiler.communicate()[0] for compiler in compilers]
+    for one, compiler, text in zip(interpreters, compilers, said, strict=True):
+        if compiler.returncode:
+            raise CheckFailed(f"Python {one.version} can't compile the extension: {text.strip()}")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _pack(fresh: Path, archive: Path) -> None:
+    """Zip a folder, byte for byte the same whenever it holds the same (and the same zlib packs it)."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        for file in _files(fresh):
+            entry = zipfile.ZipInfo(file.relative_to(fresh).as_posix(), _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = (stat.S_IFREG | _mode(file)) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, file.read_bytes())
+
+
+def _place(fresh: Path, archive: Path, target: Path) -> None:
+    """Put the new build where the old one was, unless they are the same."""
+    folder, published = target / "layer", target / "vaultgate-layer.zip"
+    if _contents(folder) != _contents(fresh):
+        # A folder can't be renamed over a full one. Killed between the two, the next build finds no layer and makes one.
+        if folder.exists():
+            folder.rename(fresh.parent / "old")
+        fresh.rename(folder)
+    archive.replace(published)
+
+
+def _contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {str(file.relative_to(folder)): (_mode(file), file.read_bytes()) for file in _files(folder)}
+
+
+def _mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
