@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test check layer
+.PHONY: help setup demo up down test check layer docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,3 +49,6 @@ check: setup layer ## ruff, mypy, import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=extension/python:src $(BIN)/lint-imports --no-cache
+
+docs: setup ## Make the generated pages of docs/
+	@$(VAULTGATE) config --markdown > docs/configuration.md

@@ -19,7 +19,7 @@ import threading
 
 from vaultgate.clock import Clock
 from vaultgate.config import SETTINGS, duration, listen_address
-from vaultgate.errors import ConfigurationError, Unreachable
+from vaultgate.errors import ConfigurationError, Refused, Unreachable, VaultRejected
 from vaultgate.leases import Lifetime
 from vaultgate.model import Origin, Request
 from vaultgate.pool import MysqlPool
@@ -97,7 +97,8 @@ class Client:
         """The secret at a path, such as `database/creds/app` or `secret/data/app`.
 
         Raises:
-            Denied, NotFound, VaultRejected: Vault said no.
+            Refused: the extension's guard said no, or Vault refused its login.
+            Denied, NotFound, VaultRejected: Vault said no to the path.
             Unreachable: Vault or the extension can't be reached now; trying again may help.
         """
         path = path.removeprefix("/").removeprefix("v1/")
@@ -149,9 +150,8 @@ class Client:
     def _refusal(self, answer: Answer, path: str) -> Exception:
         if answer.header("X-Vaultgate-Error"):
             message, _, hint = words_of(answer).removeprefix("vaultgate: ").partition("; fix: ")
-            if answer.status < 500:  # noqa: PLR2004 - HTTP
-                return type(meaning(answer, path))(message, hint)
-            return Unreachable(message, hint)
+            kind = {403: Refused, 503: Unreachable}.get(answer.status, VaultRejected)
+            return kind(message, hint)
         return meaning(answer, path)
 
 
