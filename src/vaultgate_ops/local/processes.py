@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -24,12 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vaultgate_ops.errors import Missing, Unreachable
+from vaultgate_ops.local.disk import FULL_WORDS
 from vaultgate_ops.local.identity import Identity, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vaultgate_ops.clock import Clock
+    from vaultgate_ops.errors import OpsError
 
 STACK, PART = "VG_STACK", "VG_PART"
 """Names of the markers. Not ``VAULTGATE_*``: the extension refuses names of that kind it does not know."""
@@ -83,6 +84,17 @@ class Process:
         """Take the exit status of a process that was ended, so that no zombie stays."""
         self._popen.wait(timeout=_GRACE_S)
 
+    def wait(self, deadline_s: float) -> int:
+        """Wait for its end; gives its exit status, negative for a signal.
+
+        Raises:
+            Unreachable: it runs longer than ``deadline_s`` seconds.
+        """
+        try:
+            return self._popen.wait(timeout=deadline_s)
+        except subprocess.TimeoutExpired as error:
+            raise self.failure(f"{self.part} took longer than {deadline_s:.0f} s") from error
+
     def await_ready(self, probe: Callable[[], bool], clock: Clock, deadline_s: float = READY_S) -> None:
         """Wait until ``probe()`` says that it answers.
 
@@ -96,19 +108,13 @@ class Process:
             if probe() and not self.exited():
                 return
             if clock.steady() > end:
-                said = f"{self.part} did not answer within {deadline_s:.0f} s; {self.quote()}"
-                raise Unreachable(said, _see(self.log))
+                raise self.failure(f"{self.part} did not answer within {deadline_s:.0f} s")
             clock.sleep(_POLL_S)
-        said = self.quote()
-        if re.search(r"address already in use", said, re.IGNORECASE):
-            raise PortTaken(f"{self.part} found its port taken; {said}", "Run the command again.")
-        if re.search(r"no space left on device|disk quota exceeded", said, re.IGNORECASE):
-            raise Missing(f"{self.part} ended: the disk that holds {self.log.parent} is full.", "Free some space.")
-        raise Unreachable(f"{self.part} ended with status {self._popen.returncode}; {said}", _see(self.log))
+        raise self.failure(f"{self.part} ended with status {self._popen.returncode}")
 
-    def quote(self) -> str:
-        """The last lines of its log, for an error message."""
-        return quote(self.log, self.log_from)
+    def failure(self, what: str) -> OpsError:
+        """The error that says ``what`` happened, why by the log's last lines, and the fix."""
+        return failure(what, self.log, self.log_from)
 
 
 def start(
@@ -168,16 +174,25 @@ def log_file(folder: Path, part: str) -> Path:
     return folder / "logs" / f"{part}.log"
 
 
-def quote(log: Path, since: int = 0) -> str:
-    """The last lines of a log as one phrase; ``since`` is the byte to begin at."""
+def failure(what: str, log: Path, since: int = 0) -> OpsError:
+    """An error that quotes the last lines of a log; ``since`` is the byte to begin at."""
+    lines = _last_lines(log, since)
+    said = "; its log ends: " + " | ".join(lines) if lines else "; it wrote no log"
+    if any("address already in use" in line.lower() for line in lines):
+        return PortTaken(f"{what}, for its port was taken{said}", "Run the command again.")
+    if any(words in line.lower() for line in lines for words in FULL_WORDS):
+        return Missing(f"{what}: the disk that holds {log.parent} is full.", "Free some space there.")
+    return Unreachable(f"{what}{said}", f"Read {log}.")
+
+
+def _last_lines(log: Path, since: int) -> list[str]:
     try:
         with log.open("rb") as file:
             file.seek(max(since, file.seek(0, os.SEEK_END) - _QUOTED_LINES * 1000))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
-        lines = []
-    kept = [line.strip()[:_QUOTED_WIDTH] for line in lines if line.strip()][-_QUOTED_LINES:]
-    return "its log ends: " + " | ".join(kept) if kept else "it wrote no log"
+        return []
+    return [line.strip()[:_QUOTED_WIDTH] for line in lines if line.strip()][-_QUOTED_LINES:]
 
 
 def free_port() -> int:
@@ -251,9 +266,7 @@ def end(folder: Path, part: str | None = None, *, clock: Clock, grace_s: float =
                 one.identity.send(signal.SIGKILL)
             if not _gone(folder, name, clock, _GRACE_S):
                 pids = ", ".join(str(one.identity.pid) for one in left)
-                raise Unreachable(
-                    f"{name} can't be ended (process {pids}).", "It hangs in the kernel; see ps and dmesg."
-                )
+                raise Unreachable(f"{name} can't be ended (process {pids}).", "It hangs in the kernel; see ps and dmesg.")
     return list(dict.fromkeys(ended))
 
 
@@ -269,7 +282,3 @@ def _gone(folder: Path, part: str, clock: Clock, deadline_s: float) -> bool:
 def _rank(found: Found) -> tuple[int, str, int]:
     family = found.part.split("-")[0]
     return (_ORDER.index(family) if family in _ORDER else -1, found.part, found.identity.pid)
-
-
-def _see(log: Path) -> str:
-    return f"Read {log}."

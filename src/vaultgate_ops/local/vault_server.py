@@ -1,0 +1,175 @@
+"""HashiCorp's Vault as it runs in production: server mode, storage on disk, TLS, sealed until it is unsealed.
+
+Rules: it keeps its port for life, since clients hold its address; the unseal key and the root token exist only in files
+of mode 0600; nobody else's ``VAULT_*`` variable reaches it or our client.
+
+Source: https://developer.hashicorp.com/vault/docs/configuration and /api-docs/system/health (status 200 active,
+501 not initialized, 503 sealed).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import hvac
+import requests
+
+from vaultgate_ops.local import processes
+from vaultgate_ops.local.certificates import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from vaultgate_ops.clock import Clock
+    from vaultgate_ops.local.certificates import Authority
+
+PART = "vault"
+_ACTIVE, _UNINITIALIZED, _SEALED = 200, 501, 503
+
+
+class VaultServer:
+    """One Vault server of a stack.
+
+    Args:
+        binary: the vault program.
+        folder: the stack's folder; everything of Vault's goes to its ``vault/``.
+        ca_file: certificate of the authority that its clients trust.
+        clock: for waiting.
+        port: where it listens on 127.0.0.1; 0 until ``create()`` has chosen one.
+
+    Attributes:
+        audit_file: where the file audit device may write.
+    """
+
+    def __init__(self, binary: Path, folder: Path, ca_file: Path, clock: Clock, port: int = 0) -> None:
+        self._binary, self._stack, self._clock = binary, folder, clock
+        self._folder = folder / "vault"
+        self.ca_file, self.port = ca_file, port
+        self.audit_file = self._folder / "audit.log"
+        self._process: processes.Process | None = None
+
+    @property
+    def address(self) -> str:
+        """Base URL, as in ``VAULT_ADDR``."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def root_token_file(self) -> Path:
+        """File of mode 0600 with the root token and nothing else."""
+        return self._folder / "root-token"
+
+    @property
+    def root_token(self) -> str:
+        """The token that may do everything."""
+        return self.root_token_file.read_text(encoding="ascii")
+
+    @property
+    def log_file(self) -> Path:
+        """What the server printed."""
+        return processes.log_file(self._stack, PART)
+
+    def create(self, ca: Authority) -> None:
+        """Make its folder, start it on a free port, initialize and unseal it.
+
+        Raises:
+            Unreachable: it did not come up; the message quotes its log.
+        """
+        self._folder.mkdir(mode=0o700)
+        issued = ca.issue("vault", ["127.0.0.1", "localhost"])
+
+        def attempt(port: int) -> None:
+            self.port = port
+            configuration = {
+                "storage": {"file": {"path": str(self._folder / "storage")}},
+                "listener": {
+                    "tcp": {
+                        "address": f"127.0.0.1:{port}",
+                        "tls_cert_file": str(issued.certificate),
+                        "tls_key_file": str(issued.key),
+                    }
+                },
+                "api_addr": self.address,
+                # Locking memory needs a privilege that a laptop's user lacks.
+                "disable_mlock": True,
+                # One node forwards to nobody; left on, it takes the next port as well and half a second to stop.
+                "disable_clustering": True,
+            }
+            write_private(self._folder / "server.json", json.dumps(configuration, indent=2).encode())
+            self._launch()
+
+        processes.on_free_port(attempt)
+        with self.client("") as client:
+            secrets = client.sys.initialize(secret_shares=1, secret_threshold=1)
+        write_private(self._folder / "unseal-key", secrets["keys_base64"][0].encode())
+        write_private(self.root_token_file, secrets["root_token"].encode())
+        self._unseal()
+
+    def start(self) -> None:
+        """Start it again where it was, with the same storage and port, and unseal it.
+
+        Raises:
+            Unreachable: it did not come up, or somebody took its port meanwhile.
+        """
+        self._launch()
+        self._unseal()
+
+    def stop(self) -> None:
+        """End it; its storage stays."""
+        processes.end(self._stack, PART, clock=self._clock)
+        if self._process is not None:
+            self._process.reap()
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop, start and unseal: same storage, same port, every connection cut."""
+        self.stop()
+        self.start()
+
+    def healthy(self) -> bool:
+        """Whether it is unsealed and answers."""
+        return self._health() == _ACTIVE
+
+    @contextmanager
+    def client(self, token: str | None = None) -> Iterator[hvac.Client]:
+        """An hvac client that nothing in the environment can redirect.
+
+        Args:
+            token: whose; the root token by default, none at all when empty.
+        """
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = str(self.ca_file)
+            yield hvac.Client(
+                url=self.address,
+                token=self.root_token if token is None else token,
+                # Not None: hvac would look into VAULT_CLIENT_CERT.
+                cert=(),
+                session=session,
+            )
+
+    def _launch(self) -> None:
+        argv: list[str | Path] = [self._binary, "server", f"-config={self._folder / 'server.json'}"]
+        self._process = processes.start(PART, argv, self._stack)
+        self._process.await_ready(lambda: self._health() != 0, self._clock)
+
+    def _unseal(self) -> None:
+        key = (self._folder / "unseal-key").read_text(encoding="ascii")
+        with self.client("") as client:
+            client.sys.submit_unseal_key(key)
+        end = self._clock.steady() + processes.READY_S
+        while not self.healthy():
+            if self._clock.steady() > end:
+                raise processes.failure("vault stays sealed", self.log_file)
+            self._clock.sleep(0.01)
+
+    def _health(self) -> int:
+        """Status of /v1/sys/health; 0 when nobody answers, or somebody whom our authority does not know."""
+        try:
+            with self.client("") as client:
+                answer: Any = client.sys.read_health_status(method="GET")
+        except (requests.RequestException, hvac.exceptions.VaultError):
+            return 0
+        return _ACTIVE if isinstance(answer, dict) else int(answer.status_code)
