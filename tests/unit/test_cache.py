@@ -1,0 +1,152 @@
+"""The shelf: its bound, its order, and the key an answer is kept under."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaultgate.cache import Entry, Key, Shelf, key_of
+from vaultgate.clock import Instant
+from vaultgate.leases import Lifetime
+from vaultgate.model import Answer, Request
+
+NOW = Instant(1e9, 0)
+
+
+def key(name: str) -> Key:
+    """A key that differs by its path."""
+    return "GET", f"/v1/{name}", ""
+
+
+def entry(body: bytes = b"{}", lease_id: str = "lease", ttl_s: float = 60) -> Entry:
+    """An answer that was asked for NOW."""
+    return Entry(Answer(200, (), body), lease_id, Lifetime(NOW, ttl_s))
+
+
+WEIGHT = entry().size
+
+
+def kept(shelf: Shelf, *names: str) -> list[str]:
+    """Which of the names are there, asked without changing their order of use."""
+    lease_ids = [one.lease_id for one in shelf]
+    return [name for name in names if name in lease_ids]
+
+
+def test_fresh_is_found_and_over_is_dropped() -> None:
+    """An entry is handed out while its lease lives, and is gone afterwards."""
+    shelf = Shelf(10 * WEIGHT)
+    shelf.put(key("a"), entry(ttl_s=60))
+    assert shelf.look(key("a"), Instant(1e9 + 59, 59)) is not None
+    assert shelf.look(key("a"), Instant(1e9 + 60, 0)) is None
+    assert repr(shelf) == f"Shelf(0 entries, 0 of {10 * WEIGHT} bytes)"
+
+
+def test_used_longest_ago_goes_first() -> None:
+    """A full shelf gives up what nobody looked at for the longest time."""
+    shelf = Shelf(2 * WEIGHT)
+    shelf.put(key("a"), entry(lease_id="a"))
+    shelf.put(key("b"), entry(lease_id="b"))
+    shelf.look(key("a"), NOW)
+    shelf.put(key("c"), entry(lease_id="c"))
+    assert kept(shelf, "a", "b", "c") == ["a", "c"]
+
+
+def test_larger_than_the_shelf_is_not_kept() -> None:
+    """An answer that would need more than everything is not kept, and costs no other its place."""
+    shelf = Shelf(2 * WEIGHT)
+    shelf.put(key("a"), entry(lease_id="a"))
+    shelf.put(key("huge"), entry(b"x" * 3 * WEIGHT, lease_id="huge"))
+    assert kept(shelf, "a", "huge") == ["a"]
+
+
+def test_larger_than_the_shelf_replaces_nothing_stale() -> None:
+    """An answer too large to keep still ends the life of the older one under its key."""
+    shelf = Shelf(2 * WEIGHT)
+    shelf.put(key("a"), entry(lease_id="old"))
+    shelf.put(key("a"), entry(b"x" * 3 * WEIGHT, lease_id="new"))
+    assert shelf.look(key("a"), NOW) is None
+
+
+def test_replaced_weighs_once() -> None:
+    """Putting an answer under the same key again replaces it, and its weight."""
+    shelf = Shelf(10 * WEIGHT)
+    for body in (b"one", b"three"):
+        shelf.put(key("a"), entry(body))
+    assert repr(shelf) == f"Shelf(1 entries, {entry(b'three').size} of {10 * WEIGHT} bytes)"
+
+
+def test_a_dead_lease_is_dropped_alone() -> None:
+    """Dropping a lease says whether it was there, and leaves the others."""
+    shelf = Shelf(10 * WEIGHT)
+    shelf.put(key("a"), entry(lease_id="a"))
+    shelf.put(key("b"), entry(lease_id="b"))
+    assert shelf.drop_lease("a")
+    assert not shelf.drop_lease("a")
+    assert kept(shelf, "a", "b") == ["b"]
+
+
+def test_clear() -> None:
+    """Clearing forgets all entries and their weight."""
+    shelf = Shelf(10 * WEIGHT)
+    shelf.put(key("a"), entry())
+    shelf.clear()
+    assert (len(shelf), repr(shelf)) == (0, f"Shelf(0 entries, 0 of {10 * WEIGHT} bytes)")
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["put", "look", "drop", "drop_lease"]), st.sampled_from("abcde"), st.integers(0, 3000)), max_size=40
+)
+
+
+@given(steps, st.integers(0, 8000))
+def test_never_beyond_its_bound(moves: list[tuple[str, str, int]], limit: int) -> None:
+    """Whatever is put, looked at and dropped, the shelf weighs what its entries weigh, and never more than its bound."""
+    shelf = Shelf(limit)
+    for move, name, weight in moves:
+        if move == "put":
+            shelf.put(key(name), entry(b"x" * weight, lease_id=name))
+        elif move == "look":
+            shelf.look(key(name), NOW)
+        elif move == "drop":
+            shelf.drop(key(name))
+        else:
+            shelf.drop_lease(name)
+        weighs = sum(one.size for one in shelf)
+        assert weighs <= limit
+        assert repr(shelf) == f"Shelf({len(shelf)} entries, {weighs} of {limit} bytes)"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("POST", "/v1/a"),
+        Request("HEAD", "/v1/a"),
+        Request("GET", "/v1/a", (("X-Vault-Wrap-TTL", "60"),)),
+        Request("GET", "/v1/a", (("x-vault-wrap-ttl", "60"),)),
+        Request("GET", "/v1/a", (), b"{}"),
+    ],
+    ids=["write", "head", "wrapped", "wrapped, small letters", "with a body"],
+)
+def test_not_shared(request_: Request) -> None:
+    """A write, a wrapped answer and a request with a body are their caller's alone."""
+    assert key_of(request_, None) is None
+
+
+def test_key_tells_apart() -> None:
+    """Method, path, query and namespace tell answers apart; the request's namespace wins over the configured one."""
+    keys = [
+        key_of(Request("GET", "/v1/a"), None),
+        key_of(Request("LIST", "/v1/a"), None),
+        key_of(Request("GET", "/v1/a?version=1"), None),
+        key_of(Request("GET", "/v1/a"), "team"),
+        key_of(Request("GET", "/v1/a", (("X-Vault-Namespace", "other"),)), "team"),
+    ]
+    assert None not in keys
+    assert len(set(keys)) == len(keys)
+
+
+def test_tracing_headers_share() -> None:
+    """A trace id differs with every request and must not split the cache."""
+    traced = Request("GET", "/v1/a", (("X-Amzn-Trace-Id", "Root=1-2-3"), ("traceparent", "00-1-2-01")))
+    assert key_of(traced, "team") == key_of(Request("GET", "/v1/a"), "team")
