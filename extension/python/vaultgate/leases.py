@@ -53,4 +53,7 @@ class Lifetime:
     def within(self, other: Lifetime, now: Instant) -> Lifetime:
         """This life, cut short where `other` ends first: a lease dies with its token."""
         surplus = self.remaining_s(now) - other.remaining_s(now)
-        return self if surplus <= 0 else Lifetime(self.sent, self.ttl_s - surplus, self.margin_s)
+        if surplus <= 0:
+            return self
+        # Not `ttl_s - surplus`: infinity less infinity is no number, and would never be over.
+        return Lifetime(self.sent, now.since(self.sent) + other.remaining_s(now) + self.margin_s, self.margin_s)
