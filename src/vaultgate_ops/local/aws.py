@@ -35,7 +35,9 @@ PART = "aws"
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ADMINISTRATOR = "administrator"
 
-_SET_UP_CALLS = 3
+SET_UP_CALLS = 3
+"""Value of moto's INITIAL_NO_AUTH_ACTION_COUNT: the unsigned calls that ``set_up()`` makes."""
+
 _EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 # Without these a botocore session would look into the user's environment and files.
 _UNTOUCHED = {
@@ -111,11 +113,20 @@ class EmulatedAws:
                 PART,
                 [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)],
                 self._stack,
-                extra={"INITIAL_NO_AUTH_ACTION_COUNT": str(_SET_UP_CALLS), "PYTHONUNBUFFERED": "1"},
+                extra={"INITIAL_NO_AUTH_ACTION_COUNT": str(SET_UP_CALLS), "PYTHONUNBUFFERED": "1"},
             )
             self._process.await_ready(self.healthy, self._clock)
 
         processes.on_free_port(attempt)
+        self.set_up(*roles)
+
+    def set_up(self, *roles: str) -> None:
+        """Use a fresh server's unsigned calls: make the administrator, then these roles; see that a wrong key is refused.
+
+        Raises:
+            Unreachable: a call failed.
+            CheckFailed: it takes a call signed with a wrong key.
+        """
         try:
             self._create_administrator()
             self._refuses_a_wrong_key()

@@ -200,16 +200,26 @@ class Database:
             for user, host in cursor.fetchall():
                 if user not in _SYSTEM_ACCOUNTS and (user, host) != ("root", HOST):
                     cursor.execute("DROP USER %s@%s", (user, host))
-            cursor.execute(f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4")
-            cursor.execute(
-                f"CREATE TABLE {SCHEMA}.{TABLE} (id INT AUTO_INCREMENT PRIMARY KEY, customer VARCHAR(64) NOT NULL,"
-                " amount_cents INT NOT NULL, ordered_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
-            )
-            orders = [(f"customer {number % 7}", 100 * number) for number in range(1, ROWS + 1)]
-            cursor.executemany(f"INSERT INTO {SCHEMA}.{TABLE} (customer, amount_cents) VALUES (%s, %s)", orders)  # noqa: S608 - constants
-            for user, password in ((VAULT_USER, self.vault_password), (STATIC_USER, secrets.token_urlsafe())):
-                cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (user, password))
-            cursor.execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%'", (STATIC_USER,))
-            cursor.execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%' WITH GRANT OPTION", (VAULT_USER,))
-            # CREATE USER is a global privilege; it covers ALTER USER, DROP USER and REVOKE ALL PRIVILEGES as well.
-            cursor.execute("GRANT CREATE USER ON *.* TO %s@'%%'", (VAULT_USER,))
+            fill(cursor, self.vault_password)
+
+
+def fill(cursor: Cursor, vault_password: str) -> None:
+    """Make the demo's schema, its table and rows, and the two accounts that Vault is about.
+
+    Args:
+        cursor: of the server's administrator.
+        vault_password: becomes the password of ``vault_admin``.
+    """
+    cursor.execute(f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4")
+    cursor.execute(
+        f"CREATE TABLE {SCHEMA}.{TABLE} (id INT AUTO_INCREMENT PRIMARY KEY, customer VARCHAR(64) NOT NULL,"
+        " amount_cents INT NOT NULL, ordered_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+    )
+    orders = [(f"customer {number % 7}", 100 * number) for number in range(1, ROWS + 1)]
+    cursor.executemany(f"INSERT INTO {SCHEMA}.{TABLE} (customer, amount_cents) VALUES (%s, %s)", orders)  # noqa: S608 - constants
+    for user, password in ((VAULT_USER, vault_password), (STATIC_USER, secrets.token_urlsafe())):
+        cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (user, password))
+    cursor.execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%'", (STATIC_USER,))
+    cursor.execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%' WITH GRANT OPTION", (VAULT_USER,))
+    # CREATE USER is a global privilege; it covers ALTER USER, DROP USER and REVOKE ALL PRIVILEGES as well.
+    cursor.execute("GRANT CREATE USER ON *.* TO %s@'%%'", (VAULT_USER,))
