@@ -1,0 +1,55 @@
+"""Make the changes.
+
+Rules: in order, one request each, nothing after the first failure; a run that broke off is continued by the next one, which
+plans anew from what is there. Privileges are checked before the first request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vaultgate_ops.bootstrap import answers, privileges
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import hvac
+
+    from vaultgate_ops.bootstrap.model import Change
+    from vaultgate_ops.reporting import Reporter
+
+# A KV version 2 mount answers so for a moment after it was made, the longer the slower the storage.
+_SETTLING: Final = "Upgrading from non-versioned to versioned"
+_SETTLES_WITHIN_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 0.1
+
+
+def apply(client: hvac.Client, changes: Sequence[Change], reporter: Reporter, *, clock: Clock | None = None) -> None:
+    """Make these changes, in this order.
+
+    Raises:
+        Denied: a privilege is missing (asked for beforehand: nothing was changed), or Vault refuses one request all the same.
+        UsageProblem: Vault refuses the values of a change; those before it are made.
+        CheckFailed, Unreachable: Vault fails or is gone; the changes before are made.
+    """
+    privileges.require(client, changes)
+    with reporter.task("Configuring Vault", total=len(changes)) as task:
+        for change in changes:
+            task.describe(change.path)
+            _make(client, change, clock or Clock())
+            task.advance()
+
+
+def _make(client: hvac.Client, change: Change, clock: Clock) -> None:
+    give_up = clock.steady() + _SETTLES_WITHIN_S
+    while True:
+        try:
+            answers.send(client, change.write)
+        except UsageProblem as refusal:
+            if _SETTLING not in refusal.message or clock.steady() >= give_up:
+                raise
+            clock.sleep(_LOOK_AGAIN_S)
+        else:
+            return
