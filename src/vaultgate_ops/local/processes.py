@@ -27,7 +27,7 @@ from vaultgate_ops.local.disk import FULL_WORDS
 from vaultgate_ops.local.identity import Identity, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.errors import OpsError
@@ -39,7 +39,6 @@ READY_S = 60.0
 """How long a part may take until it answers, on a slow and busy machine."""
 
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")
-_PART_MARK = f"{PART}=".encode()
 _ORDER = ("front", "sandbox", "aws", "vault", "database")
 _GRACE_S = 5.0
 _POLL_S = 0.02
@@ -116,6 +115,10 @@ class Process:
         """The error that says ``what`` happened, why by the log's last lines, and the fix."""
         return failure(what, self.log, self.log_from)
 
+    def quote(self) -> str:
+        """The last lines of its log as one phrase."""
+        return _quote(_last_lines(self.log, self.log_from))
+
 
 def start(
     part: str,
@@ -177,12 +180,16 @@ def log_file(folder: Path, part: str) -> Path:
 def failure(what: str, log: Path, since: int = 0) -> OpsError:
     """An error that quotes the last lines of a log; ``since`` is the byte to begin at."""
     lines = _last_lines(log, since)
-    said = "; its log ends: " + " | ".join(lines) if lines else "; it wrote no log"
+    said = f"; {_quote(lines)}"
     if any("address already in use" in line.lower() for line in lines):
         return PortTaken(f"{what}, for its port was taken{said}", "Run the command again.")
     if any(words in line.lower() for line in lines for words in FULL_WORDS):
         return Missing(f"{what}: the disk that holds {log.parent} is full.", "Free some space there.")
     return Unreachable(f"{what}{said}", f"Read {log}.")
+
+
+def _quote(lines: Sequence[str]) -> str:
+    return "its log ends: " + " | ".join(lines) if lines else "it wrote no log"
 
 
 def _last_lines(log: Path, since: int) -> list[str]:
@@ -221,25 +228,22 @@ def find(folder: Path, part: str | None = None) -> list[Found]:
     A part's children count even if they dropped the markers: they live in its session. Another user's processes can't
     be read and are not ours.
     """
-    mark = os.fsencode(f"{STACK}={folder.absolute()}")
-    session_of: dict[Identity, int] = {}
-    part_of: dict[int, str] = {}
-    for identity, session in running():
-        if identity.pid == os.getpid():
-            continue
-        session_of[identity] = session
-        with contextlib.suppress(OSError):
-            variables = Path(f"/proc/{identity.pid}/environ").read_bytes().split(b"\0")
-            if mark in variables:
-                name = next((v[len(_PART_MARK) :] for v in variables if v.startswith(_PART_MARK)), b"")
-                part_of[identity.pid] = name.decode(errors="replace")
-    found = [
-        Found(name, identity, leads=identity.pid == session)
-        for identity, session in session_of.items()
-        for name in [part_of.get(identity.pid, part_of.get(session))]
+    stack = os.fsencode(folder.absolute())
+    everything = list(_marked())
+    part_of = {found.identity.pid: found.part for owner, _, found in everything if owner == stack}
+    ours = [
+        Found(name, found.identity, found.leads)
+        for _, session, found in everything
+        for name in [part_of.get(found.identity.pid, part_of.get(session))]
         if name is not None and part in (None, name)
     ]
-    return sorted(found, key=_rank)
+    return sorted(ours, key=_rank)
+
+
+def stacks(root: Path) -> set[Path]:
+    """Folders of the stacks below ``root`` that have a living process, whether the folders still exist or not."""
+    owners = {Path(os.fsdecode(owner)) for owner, _, _ in _marked() if owner}
+    return {folder for folder in owners if folder.parent == root.absolute()}
 
 
 def end(folder: Path, part: str | None = None, *, clock: Clock, grace_s: float = _GRACE_S) -> list[str]:
@@ -268,6 +272,21 @@ def end(folder: Path, part: str | None = None, *, clock: Clock, grace_s: float =
                 pids = ", ".join(str(one.identity.pid) for one in left)
                 raise Unreachable(f"{name} can't be ended (process {pids}).", "It hangs in the kernel; see ps and dmesg.")
     return list(dict.fromkeys(ended))
+
+
+def _marked() -> Iterator[tuple[bytes, int, Found]]:
+    """Every process but this one: whose stack it is marked with (empty: none), its session, and itself."""
+    for identity, session in running():
+        if identity.pid == os.getpid():
+            continue
+        marks = {STACK.encode(): b"", PART.encode(): b""}
+        with contextlib.suppress(OSError):
+            for variable in Path(f"/proc/{identity.pid}/environ").read_bytes().split(b"\0"):
+                name, _, value = variable.partition(b"=")
+                if name in marks:
+                    marks[name] = value
+        part = marks[PART.encode()].decode(errors="replace")
+        yield marks[STACK.encode()], session, Found(part, identity, leads=identity.pid == session)
 
 
 def _gone(folder: Path, part: str, clock: Clock, deadline_s: float) -> bool:

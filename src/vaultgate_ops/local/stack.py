@@ -1,0 +1,373 @@
+"""One stack: Vault, a database and emulated AWS, and on request the function behind its HTTP front.
+
+Rules: the parts start side by side and end in order, whoever uses a part before the part; whatever goes wrong while they
+start, whoever interrupts, everything that was started is ended and the folder deleted; ending is never cut short, and
+each of its waits is bounded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from vaultgate_ops.bootstrap import apply, load, plan
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import Missing
+from vaultgate_ops.local import folder as folders
+from vaultgate_ops.local import paths, preflight, processes
+from vaultgate_ops.local.aws import REGION, EmulatedAws
+from vaultgate_ops.local.certificates import Authority
+from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, VAULT_USER, Database
+from vaultgate_ops.local.fetch.database import DatabaseBinaries, find_database_server
+from vaultgate_ops.local.fetch.emulator import find_emulator
+from vaultgate_ops.local.fetch.vault import find_vault
+from vaultgate_ops.local.sandbox import Sandbox
+from vaultgate_ops.local.vault_server import VaultServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
+    from vaultgate_ops.bootstrap import Change, Desired
+    from vaultgate_ops.reporting import Reporter
+
+ROLE = "vaultgate-records"
+SERVER_ID = "vault.vaultgate.local"
+HANDLER = "vaultgate_ops.records.handler.handler"
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What a stack is made of, found on this machine or brought to it."""
+
+    vault: Path
+    database: DatabaseBinaries
+    emulator: Path
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str], reporter: Reporter) -> Programs:
+        """Look for everything, and fetch, build or install what is not there; minutes, the first time.
+
+        Raises:
+            Missing: this machine lacks something that can't be brought.
+            Unreachable: no network to bring it by.
+            CheckFailed: what was brought is not what was pinned.
+        """
+        return cls(find_vault(environ, reporter), find_database_server(environ, reporter), find_emulator(reporter))
+
+
+@dataclass(frozen=True)
+class Health:
+    """How one part of a stack is.
+
+    Attributes:
+        pid: of its first process; None where none runs.
+        address: where it listens.
+        healthy: whether it answers there.
+    """
+
+    part: str
+    pid: int | None
+    address: str
+    healthy: bool
+
+
+class Stack:
+    """A stack whose parts run; make one with `embedded`, or with `attach` for one that runs already.
+
+    Attributes:
+        folder: everything of it, and nothing elsewhere.
+        vault, database, aws: its parts.
+    """
+
+    def __init__(self, folder: Path, programs: Programs, reporter: Reporter, clock: Clock) -> None:
+        self.folder = folder
+        self._programs, self._reporter, self._clock = programs, reporter, clock
+        ports = folders.noted(folder).get("ports", {})
+        ca_file = folder / "ca.pem"
+        self.vault = VaultServer(programs.vault, folder, ca_file, clock, ports.get("vault", 0))
+        self.database = Database(programs.database, folder, ca_file, clock, ports.get("database", 0))
+        self.aws = EmulatedAws(folder, clock, ports.get("aws", 0))
+        self._sandboxes: list[Sandbox] = []
+        self._started: list[processes.Process] = []
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    @contextmanager
+    def embedded(
+        cls,
+        name: str,
+        reporter: Reporter,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        clock: Clock | None = None,
+        root: Path | None = None,
+        stays: bool = False,
+    ) -> Iterator[Stack]:
+        """Start a stack, and end it when the block is left.
+
+        Args:
+            name: of its folder.
+            reporter: told what goes on.
+            environ: for finding programs; nothing of it reaches the parts but `processes.environment`'s short list.
+            clock: for waiting.
+            root: where stacks are kept; ``build/stacks/`` by default.
+            stays: leave it running unless the block raises.
+
+        Raises:
+            OccupiedError: there is one of this name.
+            Missing: this machine lacks something.
+            Unreachable: a part did not come up; the message quotes its log.
+        """
+        clock = clock or Clock()
+        root = root or paths.stacks_folder()
+        with _interruptible():
+            preflight.check(environ, root)
+            programs = Programs.find(environ, reporter)
+            folder = folders.claim(root, name)
+            stack = cls(folder, programs, reporter, clock)
+            try:
+                stack.start()
+                yield stack
+            except BaseException:
+                stack.close()
+                raise
+            if not stays:
+                stack.close()
+
+    @classmethod
+    def attach(cls, folder: Path, reporter: Reporter, clock: Clock | None = None) -> Stack:
+        """Take hold of a stack that was started by somebody else."""
+        stored = folders.noted(folder)["programs"]
+        server = stored["database"]
+        install_db = None if server["install_db"] is None else Path(server["install_db"])
+        binaries = DatabaseBinaries(Path(server["server"]), install_db, server["flavour"], server["version"])
+        programs = Programs(Path(stored["vault"]), binaries, Path(stored["emulator"]))
+        return cls(folder, programs, reporter, clock or Clock())
+
+    def start(self) -> None:
+        """Start Vault, the database and emulated AWS side by side.
+
+        Raises:
+            Unreachable: one of them did not come up; the others may be half-way, `close` ends them.
+        """
+        ca = Authority.create(self.folder)
+        with self._reporter.task("Starting Vault, the database and emulated AWS"):
+            self._together(lambda: self.vault.create(ca), lambda: self.database.create(ca), lambda: self.aws.create(ROLE))
+        programs, database = self._programs, self._programs.database
+        folders.note(
+            self.folder,
+            ports={"vault": self.vault.port, "database": self.database.port, "aws": self.aws.port},
+            programs={
+                "vault": str(programs.vault),
+                "emulator": str(programs.emulator),
+                "database": {
+                    "server": str(database.server),
+                    "install_db": None if database.install_db is None else str(database.install_db),
+                    "flavour": database.flavour,
+                    "version": database.version,
+                },
+            },
+        )
+
+    def desired(self) -> Desired:
+        """What Vault must look like here: ``vault-config/vault.yaml`` with this stack's addresses."""
+        return load(
+            paths.checkout() / "vault-config" / "vault.yaml",
+            {
+                "FUNCTION_ROLE_ARN": self.aws.role_arn(ROLE),
+                "VAULT_SERVER_ID": SERVER_ID,
+                "AWS_REGION": REGION,
+                "STS_ENDPOINT": self.aws.endpoint,
+                # moto's roles are made anew with each stack; in production the id of a role guards against that.
+                "AWS_UNIQUE_IDS": "false",
+                "DATABASE_HOST": HOST,
+                "DATABASE_PORT": str(self.database.port),
+                "DATABASE_NAME": SCHEMA,
+                "DATABASE_TABLE": TABLE,
+                "DATABASE_ADMIN_USER": VAULT_USER,
+                "DATABASE_ADMIN_PASSWORD": self.database.vault_password,
+                "DATABASE_CA_FILE": str(self.database.ca_file),
+                "AUDIT_FILE": str(self.vault.audit_file),
+            },
+        )
+
+    def pending(self) -> list[Change]:
+        """The changes that Vault still needs to look as it must."""
+        with self.vault.client() as client:
+            return plan(client, self.desired())
+
+    def bootstrap(self) -> list[Change]:
+        """Make Vault look as it must; gives the changes that took."""
+        with self.vault.client() as client:
+            changes = plan(client, self.desired())
+            apply(client, changes, self._reporter)
+        return changes
+
+    def function_environment(self, port: int) -> dict[str, str]:
+        """The variables of the record-count function and its extension.
+
+        Args:
+            port: where the extension's proxy listens on 127.0.0.1.
+        """
+        credentials = self.aws.assume(ROLE)
+        return {
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_SESSION_TOKEN": credentials.session_token,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "VAULT_ADDR": self.vault.address,
+            "VAULT_CACERT": str(self.vault.ca_file),
+            "VAULT_AUTH_PROVIDER": "aws",
+            "VAULT_AUTH_ROLE": "records",
+            "VAULT_IAM_SERVER_ID": SERVER_ID,
+            "VAULT_STS_ENDPOINT_REGION": REGION,
+            "VAULTGATE_LISTEN": f"127.0.0.1:{port}",
+            "RECORDS_TABLE": TABLE,
+            "RDS_HOST": HOST,
+            "RDS_PORT": str(self.database.port),
+            "RDS_DB_NAME": SCHEMA,
+            "RDS_CA_BUNDLE": str(self.database.ca_file),
+        }
+
+    def health(self) -> list[Health]:
+        """How each part is, the first to be ended last."""
+        pids = {found.part: found.identity.pid for found in reversed(processes.find(self.folder))}
+        parts: list[tuple[str, str, Callable[[], bool]]] = [
+            ("vault", self.vault.address, self.vault.healthy),
+            ("database", self.database.address, self.database.healthy),
+            ("aws", self.aws.endpoint, self.aws.healthy),
+        ]
+        served: dict[str, int] = folders.noted(self.folder).get("served", {})
+        parts += [(part, f"http://127.0.0.1:{port}", partial(_listens, port)) for part, port in served.items()]
+        return [Health(part, pids.get(part), address, healthy()) for part, address, healthy in parts]
+
+    def sandbox(self, environment: Mapping[str, str | None] | None = None, *, name: str | None = None) -> Sandbox:
+        """A Lambda sandbox with the built layer and the record-count function, not started yet.
+
+        Args:
+            environment: variables that differ from `function_environment`; None takes one away.
+            name: tells it from the stack's others; a number by default.
+
+        Raises:
+            Missing: the layer isn't built.
+        """
+        layer = paths.build_folder() / "layer"
+        if not layer.is_dir():
+            raise Missing(f"There is no layer in {layer}.", "Build it: make layer.")
+        wanted = {**self.function_environment(processes.free_port()), **(environment or {})}
+        sandbox = Sandbox(
+            self._programs.emulator,
+            layer,
+            {variable: value for variable, value in wanted.items() if value is not None},
+            HANDLER,
+            self.folder,
+            name=name or str(next(self._numbers)),
+            clock=self._clock,
+        )
+        self._sandboxes.append(sandbox)
+        return sandbox
+
+    def serve(self, payload: str = "2.0") -> str:
+        """Start one sandbox and the HTTP front before it; gives the front's base URL.
+
+        Args:
+            payload: version of API Gateway's proxy event, ``1.0`` or ``2.0``.
+        """
+        sandbox = self.sandbox(name="records")
+        sandbox.start()
+
+        def attempt(port: int) -> int:
+            listen = f"127.0.0.1:{port}"
+            argv = [sys.executable, "-m", "vaultgate_ops.local.front", "--listen", listen]
+            argv += ["--function", sandbox.url, "--payload", payload]
+            process = processes.start("front", argv, self.folder)
+            self._started.append(process)
+            process.await_ready(lambda: _listens(port), self._clock)
+            return port
+
+        port = processes.on_free_port(attempt)
+        folders.note(self.folder, served={"sandbox": urlsplit(sandbox.url).port, "front": port})
+        return f"http://127.0.0.1:{port}"
+
+    def close(self) -> None:
+        """End everything in order and delete the folder; done to the end, whoever interrupts."""
+        with _uninterrupted():
+            folders.remove(self.folder, self._clock)
+            for sandbox in self._sandboxes:
+                sandbox.kill()
+            for part in (self.vault, self.database, self.aws):
+                part.stop()
+            for process in self._started:
+                process.reap()
+
+    def _together(self, *actions: Callable[[], None]) -> None:
+        """Do all at once; when one fails or somebody interrupts, end the others' processes and wait for them."""
+        with ThreadPoolExecutor(len(actions)) as pool:
+            futures = [pool.submit(action) for action in actions]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                # What an action waits for dies, so the action fails; it may start something more until it does.
+                with _uninterrupted():
+                    while wait(futures, timeout=_POLL_S).not_done:
+                        processes.end(self.folder, clock=self._clock)
+                raise
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A request to terminate, or a terminal that is closed, is an interruption like Ctrl-C, so that everything is tidied up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
+        yield
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Nobody interrupts what is done in here; it is short."""
+    with _handling(_INTERRUPTS, signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handling(
+    numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread is ever interrupted.
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
