@@ -17,6 +17,7 @@ from vaultgate.log import Log
 from vaultgate.outlets import proxy
 from vaultgate.runtime_api import RuntimeApi
 from vaultgate.transport import Connections
+from vaultgate.values import origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def main(name: str = "vaultgate") -> int:
     environ = dict(os.environ)
     clock = Clock()
     try:
-        server = config.origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
+        server = origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
     except (KeyError, ValueError):
         sys.stderr.write(
             "vaultgate: AWS_LAMBDA_RUNTIME_API is not set: this program is an extension, Lambda starts it from /opt/extensions\n"

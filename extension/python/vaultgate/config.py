@@ -11,115 +11,13 @@ import re
 
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import Origin, TlsSettings
+from vaultgate.values import boolean, choice, count, duration, is_loopback, listen_address, origin, positive_duration, size, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PREFIX = "VAULTGATE_"
-_GO_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SIZE = re.compile(r"(\d+)\s*(|B|KB|MB|KiB|MiB)", re.IGNORECASE)
-_BYTES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
-_TRUE = frozenset({"1", "t", "true", "yes", "on"})
-_FALSE = frozenset({"0", "f", "false", "no", "off"})
-_LAST_PORT = 65535
-
-
-def duration(text: str) -> float:
-    """Seconds from a Go duration (`10s`, `1h30m`) or plain seconds.
-
-    Source: Go's time.ParseDuration; signs are not accepted, a negative lifetime means nothing here.
-    """
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    pieces = _GO_DURATION.findall(text)
-    if not pieces or "".join(number + unit for number, unit in pieces) != text:
-        raise ValueError("is not a duration such as 10s, 5m, 1h30m or plain seconds")
-    return float(sum(float(number) * _SECONDS[unit] for number, unit in pieces))
-
-
-def positive_duration(text: str) -> float:
-    """Like `duration`, but zero is refused."""
-    seconds = duration(text)
-    if not seconds:
-        raise ValueError("must be longer than zero")
-    return seconds
-
-
-def size(text: str) -> int:
-    """Bytes from `8MiB`, `500kB` or a plain number."""
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise ValueError("is not a size such as 8MiB, 500KB or plain bytes")
-    return int(match[1]) * _BYTES[match[2].lower()]
-
-
-def boolean(text: str) -> bool:
-    """Go's spellings of true and false, and yes, no, on, off."""
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError("is neither true nor false")
-
-
-def count(text: str) -> int:
-    """A whole number, zero or more."""
-    if not text.isascii() or not text.isdigit():
-        raise ValueError("is not a whole number")
-    return int(text)
-
-
-def word(text: str) -> str:
-    """Text without control characters: it will stand in a header or a path."""
-    if not text.isprintable():
-        raise ValueError("holds a control character")
-    return text
-
-
-def choice(*allowed: str) -> Callable[[str], str]:
-    """One of a few words, in any case."""
-
-    def parse(text: str) -> str:
-        if text.lower() not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return text.lower()
-
-    return parse
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _LAST_PORT:
-        raise ValueError("has no port between 1 and 65535")
-    return int(text)
-
-
-def origin(text: str) -> Origin:
-    """A server's URL: scheme, host, port and perhaps a path that stands before all others."""
-    match = re.fullmatch(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([^/]*))?(/[^?#\s]*)?", text)
-    if not match:
-        raise ValueError("is not a URL such as https://vault.example.com:8200")
-    scheme, host, port, prefix = match[1], match[2].strip("[]"), match[3], match[4] or ""
-    number = _port(port) if port is not None else (443 if scheme == "https" else 80)
-    return Origin(scheme, host, number, prefix.rstrip("/"))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host can only be this machine: 127.0.0.0/8, ::1 or localhost."""
-    if host.lower() == "localhost" or host == "::1":
-        return True
-    parts = host.split(".")
-    return len(parts) == 4 and parts[0] == "127" and all(p.isdigit() and len(p) <= 3 and int(p) < 256 for p in parts)  # noqa: PLR2004 - an IPv4 address
-
-
-def listen_address(text: str) -> tuple[str, int]:
-    """A loopback host and a port."""
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not is_loopback(host):
-        raise ValueError("is not a loopback address such as 127.0.0.1:8200")
-    return host, _port(port)
 
 
 class Setting:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 
-from vaultgate.config import is_loopback, origin
 from vaultgate.errors import NoCredentials, VaultgateError
 from vaultgate.model import AwsKeys, Request
 from vaultgate.secret import Secret
+from vaultgate.values import is_loopback, origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

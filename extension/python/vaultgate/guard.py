@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from vaultgate.config import is_loopback
 from vaultgate.errors import Refused
+from vaultgate.values import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

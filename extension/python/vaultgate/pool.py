@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from vaultgate.client import VaultSecret
     from vaultgate.clock import Clock, Instant
+    from vaultgate.vault_secret import VaultSecret
 
 # Access denied to a database, to the server, to a table, to a column; and a missing global privilege.
 _SIGNS = frozenset({1044, 1045, 1142, 1143, 1227})
