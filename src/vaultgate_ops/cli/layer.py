@@ -7,7 +7,7 @@ import os
 import click
 
 from vaultgate_ops.cli import speech
-from vaultgate_ops.layer.build import build
+from vaultgate_ops.layer import build
 from vaultgate_ops.local.paths import checkout
 
 
