@@ -7,6 +7,8 @@ import sys
 import click
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.config import config
+from vaultgate_ops.cli.demo import demo
 from vaultgate_ops.cli.layer import layer
 from vaultgate_ops.errors import OpsError
 
@@ -23,6 +25,8 @@ def cli() -> None:
     """
 
 
+cli.add_command(config)
+cli.add_command(demo)
 cli.add_command(layer)
 
 

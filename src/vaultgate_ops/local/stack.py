@@ -102,6 +102,7 @@ class Stack:
         self.database = Database(programs.database, folder, ca_file, clock, ports.get("database", 0))
         self.aws = EmulatedAws(folder, clock, ports.get("aws", 0))
         self._sandboxes: list[Sandbox] = []
+        self._served: Sandbox | None = None
         self._started: list[processes.Process] = []
         self._numbers = itertools.count(1)
 
@@ -288,7 +289,7 @@ class Stack:
         Args:
             payload: version of API Gateway's proxy event, ``1.0`` or ``2.0``.
         """
-        sandbox = self.sandbox(name="records")
+        sandbox = self._served = self.sandbox(name="records")
         sandbox.start()
 
         def attempt(port: int) -> int:
@@ -303,6 +304,17 @@ class Stack:
         port = processes.on_free_port(attempt)
         folders.note(self.folder, served={"sandbox": urlsplit(sandbox.url).port, "front": port})
         return f"http://127.0.0.1:{port}"
+
+    @property
+    def served(self) -> Sandbox:
+        """The sandbox behind the HTTP front.
+
+        Raises:
+            Missing: nothing is served.
+        """
+        if self._served is None:
+            raise Missing("No function is served by this stack.", "Call serve() first.")
+        return self._served
 
     def close(self) -> None:
         """End everything in order and delete the folder; done to the end, whoever interrupts."""
