@@ -1,0 +1,285 @@
+"""Settings: what is taken, what is refused, and that all problems are told at once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaultgate.config import NOT_YET, SETTINGS, load
+from vaultgate.errors import ConfigurationError
+from vaultgate.model import Origin
+from vaultgate.values import boolean, duration, is_loopback, origin, size
+
+NEEDED = {"VAULT_ADDR": "https://vault.example.com:8200", "VAULT_AUTH_ROLE": "records"}
+BAD = {
+    "VAULT_ADDR": ["vault.example.com", "https://", "https://a:0", "https://a:65536", "https://a:²", "ftp://a", "https://u:p@a/"],
+    "VLE_VAULT_ADDR": ["https://a?b", "https://a..b", "https://" + "a" * 64, "https://a b"],
+    "VAULT_AUTH_PROVIDER": ["my aws", "aws?x", "a//b", "aws#", "äws", "/"],
+    "VAULT_AUTH_ROLE": ["rec\nords", "rôle"],
+    "VAULT_IAM_SERVER_ID": ["a\r\nX-Injected: b", "ŝ"],
+    "VAULT_STS_ENDPOINT_REGION": ["eu\twest"],
+    "VAULT_NAMESPACE": ["team\x00", "ŝ"],
+    "VAULT_TLS_SERVER_NAME": ["a\nb"],
+    "VAULT_SKIP_VERIFY": ["maybe", "2"],
+    "VAULT_CLIENT_TIMEOUT": ["0", "0s", "-1s", "soon", "1 h"],
+    "VAULT_MAX_RETRIES": ["-1", "two", "1.5", "²"],
+    "VAULT_TOKEN_EXPIRY_GRACE_PERIOD": ["1d", "-5s"],
+    "VAULT_LOG_LEVEL": ["loud"],
+    "VAULT_RUN_MODE": ["file", "both"],
+    "VAULTGATE_LISTEN": ["0.0.0.0:8200", "8200", "127.0.0.1", "127.0.0.1:0", "10.0.0.1:1", "127.0.0.256:1", "127.0.0.²:1"],
+    "VAULTGATE_START": ["late"],
+    "VAULTGATE_GUARD": ["secret", "closed"],
+    "VAULTGATE_CACHE_BYTES": ["8 apples", "-1", "8GB", "٣"],
+    "VAULTGATE_LEASE_MARGIN": ["ten"],
+    "VAULTGATE_ALLOW_HTTP": ["perhaps"],
+}
+# Files are judged when they are opened; every text names one.
+NOTHING_IS_BAD = {"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"}
+
+
+def problems(**environ: str) -> tuple[str, ...]:
+    """What is wrong with an environment that is right but for these names."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(NEEDED | environ)
+    return caught.value.problems
+
+
+def test_defaults() -> None:
+    """With only the two needed names, everything else has the documented default."""
+    config = load(NEEDED)
+    assert config.vault == Origin("https", "vault.example.com", 8200)
+    assert (config.auth_mount, config.auth_role, config.iam_server_id, config.namespace) == ("aws", "records", None, None)
+    assert (config.listen, config.start, config.guard, config.log_level) == (("127.0.0.1", 8200), "overlap", "header", "info")
+    assert (config.timeout_s, config.max_retries, config.token_margin_s, config.lease_margin_s) == (60, 2, 10, None)
+    assert (config.cache_bytes, config.sts_region, config.tls.verify, config.tls.ca_file) == (8 * 1024**2, None, True, None)
+
+
+def test_every_setting_has_a_bad_value_here() -> None:
+    """The list of bad values above covers every row of the table."""
+    assert set(BAD) | NOTHING_IS_BAD == {setting.name for setting in SETTINGS}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
+def test_bad_value_is_named(name: str, text: str) -> None:
+    """A bad value is one problem that begins with its variable and shows what was set."""
+    found = problems(**{name: text})
+    assert [problem.startswith(f"{name}={text!r} ") for problem in found] == [True]
+
+
+def test_all_problems_at_once() -> None:
+    """Everything that is wrong is told in one go, in one line."""
+    environ = {name: texts[0] for name, texts in BAD.items() if name not in {"VAULT_ADDR", "VAULT_AUTH_ROLE"}}
+    with pytest.raises(ConfigurationError) as caught:
+        load(
+            environ | {"VAULTGATE_STRAT": "ready", "VAULT_SECRET_PATH": "a", "VAULT_CLIENT_KEY": "key.pem", "VLE_VAULT_ADDR": ""}
+        )
+    found = caught.value.problems
+    for name in [*environ.keys() - {"VLE_VAULT_ADDR"}, "VAULT_ADDR", "VAULT_AUTH_ROLE", "VAULTGATE_STRAT", "VAULT_SECRET_PATH"]:
+        assert any(problem.startswith(name) for problem in found), name
+    assert any("VAULT_CLIENT_KEY go together" in problem for problem in found)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value) == "; ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("VAULTGATE_STRAT", "VAULTGATE_START"),
+        ("VAULTGATE_LISTN", "VAULTGATE_LISTEN"),
+        ("VAULTGATE_GAURD", "VAULTGATE_GUARD"),
+        ("VAULTGATE_CACHE_SIZE", "VAULTGATE_CACHE_BYTES"),
+    ],
+)
+def test_misspelt_name_suggests_the_nearest(wrong: str, right: str) -> None:
+    """A name of ours that doesn't exist is refused, and the nearest one suggested."""
+    assert problems(**{wrong: "x"}) == (f"{wrong} is not a setting: did you mean {right}?",)
+
+
+def test_unlike_anything_suggests_nothing() -> None:
+    """A name that is near to none gets no misleading suggestion."""
+    assert problems(VAULTGATE_QXJZWYQXJZWYQXJZWY="x") == ("VAULTGATE_QXJZWYQXJZWYQXJZWY is not a setting",)
+
+
+@pytest.mark.parametrize("name", [*sorted(NOT_YET), "VAULT_SECRET_PATH_DB", "VAULT_SECRET_FILE", "VAULTGATE_FILE_A_TEMPLATE"])
+def test_what_is_not_served_yet_is_refused(name: str) -> None:
+    """A name of the contract that this version doesn't serve is an error, not silently without effect."""
+    assert problems(**{name: "x"}) == (f"{name} is not served by this version: remove it",)
+
+
+def test_other_peoples_names_are_left_alone() -> None:
+    """Names that are not ours may be there: Vault's own tools, AWS's, anybody's."""
+    load(NEEDED | {"VAULT_TOKEN": "x", "VAULT_FORMAT": "json", "AWS_REGION": "eu-west-1", "VAULT_GATE": "x", "GATE": "x"})
+
+
+@pytest.mark.parametrize("name", ["VAULT_ADDR", "VAULT_AUTH_ROLE"])
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_missing(name: str, text: str | None) -> None:
+    """What can't be guessed is asked for; empty counts as absent."""
+    environ = {key: value for key, value in NEEDED.items() if key != name} | ({name: text} if text is not None else {})
+    with pytest.raises(ConfigurationError, match=f"^{name} is missing: set it to "):
+        load(environ)
+
+
+def test_empty_counts_as_absent() -> None:
+    """A variable set to nothing has its default, as in Vault's own tools."""
+    config = load(NEEDED | dict.fromkeys(BAD.keys() - NEEDED.keys(), ""))
+    assert (config.timeout_s, config.start, config.auth_mount) == (60, "overlap", "aws")
+
+
+def test_frozen() -> None:
+    """A configuration in force doesn't change."""
+    config = load(NEEDED)
+    for name in ("timeout_s", "vault", "brand_new"):
+        with pytest.raises(AttributeError, match="frozen"):
+            setattr(config, name, 1)
+    assert config.timeout_s == 60
+
+
+def test_own_address_wins() -> None:
+    """VLE_VAULT_ADDR wins over VAULT_ADDR, and is enough alone."""
+    assert load(NEEDED | {"VLE_VAULT_ADDR": "https://b"}).vault == Origin("https", "b", 443)
+    assert load({"VLE_VAULT_ADDR": "https://b/vault/", "VAULT_AUTH_ROLE": "r"}).vault == Origin("https", "b", 443, "/vault")
+
+
+def test_mount_slashes() -> None:
+    """Vault lists its mounts with a slash at the end; copied so, it is the same mount."""
+    assert load(NEEDED | {"VAULT_AUTH_PROVIDER": "/team/aws/"}).auth_mount == "team/aws"
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({}, None),
+        ({"AWS_REGION": "eu-west-1"}, None),
+        ({"AWS_REGION": "eu-west-1", "AWS_STS_REGIONAL_ENDPOINTS": "legacy"}, None),
+        ({"AWS_REGION": "eu-west-1", "AWS_STS_REGIONAL_ENDPOINTS": "regional"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2", "AWS_STS_REGIONAL_ENDPOINTS": "Regional"}, "eu-west-2"),
+        (
+            {"AWS_REGION": "a", "AWS_STS_REGIONAL_ENDPOINTS": "regional", "VAULT_STS_ENDPOINT_REGION": "us-east-1"},
+            "us-east-1",
+        ),
+    ],
+)
+def test_sts_region(environ: dict[str, str], region: str | None) -> None:
+    """The login is signed for the region that was set, else the function's own if AWS's switch says regional, else none."""
+    assert load(NEEDED | environ).sts_region == region
+
+
+@pytest.mark.parametrize("vault", ["http://vault.example.com", "http://10.0.0.5:8200", "http://[2001:db8::1]:8200"])
+def test_clear_text_needs_a_word(vault: str) -> None:
+    """Tokens don't travel in clear unless somebody said so."""
+    assert ["in clear" in problem for problem in problems(VAULT_ADDR=vault)] == [True]
+    assert load(NEEDED | {"VAULT_ADDR": vault, "VAULTGATE_ALLOW_HTTP": "1"}).vault.scheme == "http"
+
+
+@pytest.mark.parametrize("vault", ["http://127.0.0.1:8200", "http://localhost:8200", "http://[::1]:8200"])
+def test_loopback_may_be_clear(vault: str) -> None:
+    """To this machine itself http will do."""
+    assert load(NEEDED | {"VAULT_ADDR": vault}).vault.scheme == "http"
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1.example.com", "http://127.1", "http://localhost.example.com"])
+def test_near_loopback_is_not(text: str) -> None:
+    """A name that only begins like this machine's is somebody else's."""
+    assert not is_loopback(origin(text).host)
+
+
+def test_certificate_needs_its_key() -> None:
+    """A client certificate without its key, or a key alone, is one problem."""
+    for name in ("VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"):
+        assert problems(**{name: "file.pem"}) == ("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go together: set both or none",)
+
+
+# Go 1.25, src/time/time_test.go, parseDurationTests; without the signs and with plain seconds, which we take and Go doesn't.
+GO_TAKES = [
+    ("0", 0.0),
+    ("5s", 5.0),
+    ("30s", 30.0),
+    ("1478s", 1478.0),
+    ("5.0s", 5.0),
+    ("5.6s", 5.6),
+    ("5.s", 5.0),
+    (".5s", 0.5),
+    ("1.0s", 1.0),
+    ("1.004s", 1.004),
+    ("100.00100s", 100.001),
+    ("10ns", 10e-9),
+    ("11us", 11e-6),
+    ("12\u00b5s", 12e-6),
+    ("12\u03bcs", 12e-6),
+    ("13ms", 13e-3),
+    ("14s", 14.0),
+    ("15m", 15 * 60.0),
+    ("16h", 16 * 3600.0),
+    ("3h30m", 3.5 * 3600),
+    ("10.5s4m", 4 * 60 + 10.5),
+    ("1h2m3s4ms5us6ns", 3723.004005006),
+    ("39h9m14.425s", 39 * 3600 + 9 * 60 + 14.425),
+    ("52763797000ns", 52.763797),
+    ("0.3333333333333333333h", 1200.0),
+    ("300ms", 0.3),
+    ("2h45m", 9900.0),
+]
+GO_REFUSES = [
+    "",
+    "-",
+    "s",
+    ".",
+    "-.",
+    ".s",
+    "+.s",
+    "1d",
+    "\x85\x85",
+    "\xffff",
+    "hello \xffff world",
+    "-1.5h",
+    "1h 30m",
+    "1hx5m",
+    "٣s",
+]
+
+
+@pytest.mark.parametrize(("text", "seconds"), GO_TAKES)
+def test_durations_are_gos(text: str, seconds: float) -> None:
+    """What Go's own tests say of a duration holds here."""
+    assert duration(text) == pytest.approx(seconds, rel=1e-12)
+
+
+@pytest.mark.parametrize("text", GO_REFUSES)
+def test_bad_durations_are_gos(text: str) -> None:
+    """What Go refuses is refused, and signs are too: a negative lifetime means nothing here."""
+    with pytest.raises(ValueError, match="is not a duration"):
+        duration(text)
+
+
+@given(st.integers(0, 10**6))
+def test_plain_numbers_are_seconds(number: int) -> None:
+    """HashiCorp's extension takes plain numbers as seconds, and so do we."""
+    assert duration(str(number)) == duration(f"{number}s") == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", 0), ("1024", 1024), ("8MiB", 8 * 1024**2), ("500kB", 500_000), ("1 kib", 1024), ("2MB", 2_000_000)]
+)
+def test_sizes(text: str, number: int) -> None:
+    """Sizes are bytes with decimal or binary units, in any case."""
+    assert size(text) == number
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("T", True), ("TRUE", True), ("yes", True), ("0", False), ("F", False)])
+def test_booleans(text: str, *, value: bool) -> None:
+    """Go's spellings of true and false are known, in any case."""
+    assert boolean(text) is value
+
+
+@given(st.dictionaries(st.sampled_from([setting.name for setting in SETTINGS]), st.text(max_size=12)))
+def test_any_environment_is_a_config_or_problems(environ: dict[str, str]) -> None:
+    """Whatever stands in our variables, the outcome is a configuration or problems that each name a variable."""
+    found: tuple[str, ...] = ("VAULT",)
+    try:
+        load(environ)
+    except ConfigurationError as error:
+        found = error.problems
+    assert found
+    assert all(problem.startswith(("VAULT", "VLE_VAULT")) for problem in found)
