@@ -11,7 +11,19 @@ import re
 
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import Origin, TlsSettings
-from vaultgate.values import boolean, choice, count, duration, is_loopback, listen_address, origin, positive_duration, size, word
+from vaultgate.values import (
+    boolean,
+    choice,
+    count,
+    duration,
+    is_loopback,
+    listen_address,
+    mount,
+    origin,
+    positive_duration,
+    size,
+    word,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +54,7 @@ class Setting:
 SETTINGS = (
     Setting("VAULT_ADDR", origin, None, "Vault's address"),
     Setting("VLE_VAULT_ADDR", origin, None, "Vault's address for the extension alone; wins over VAULT_ADDR"),
-    Setting("VAULT_AUTH_PROVIDER", word, "aws", "the mount of the AWS auth method to log in at"),
+    Setting("VAULT_AUTH_PROVIDER", mount, "aws", "the mount of the AWS auth method to log in at"),
     Setting("VAULT_AUTH_ROLE", word, None, "the role to log in as"),
     Setting("VAULT_IAM_SERVER_ID", word, None, "what X-Vault-AWS-IAM-Server-ID says, if Vault asks for it"),
     Setting(
@@ -174,10 +186,11 @@ def load(environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigurationError: with all problems, each naming its variable.
     """
+    environ = {name: text.strip() for name, text in environ.items()}
     problems = list(_unknown(environ))
     values: dict[str, object] = {}
     for setting in SETTINGS:
-        text = environ.get(setting.name, "").strip() or setting.default
+        text = environ.get(setting.name) or setting.default
         values[setting.name] = None
         if text is not None:
             try:

@@ -33,7 +33,7 @@ _ALLOWED = (
     "sys/leases/renew",
     "sys/wrapping/*",
 )
-_DENIED = ("auth/token/*", "sys/*")
+_DENIED = ("auth/token", "auth/token/*", "sys", "sys/*")
 _AMBIGUOUS = frozenset({"", ".", ".."})
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 
@@ -103,11 +103,14 @@ def redact(answer: Answer, token: Secret) -> bytes:
 
 
 def _decoded(path: str) -> str | None:
-    """The path as Vault will read it, or None where it isn't clean ASCII with well-formed escapes of printable characters."""
-    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path)
-    if path.count("%") != len(_ESCAPE.findall(path)) or not path.isascii() or not plain.isprintable():
+    """The path as Vault will read it, or None where it isn't clean ASCII with well-formed escapes of printable UTF-8."""
+    if path.count("%") != len(_ESCAPE.findall(path)) or not path.isascii():
         return None
-    return plain
+    try:
+        plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path).encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return None
+    return plain if plain.isprintable() else None
 
 
 def _shows_intent(request: Request) -> bool:
@@ -117,7 +120,7 @@ def _shows_intent(request: Request) -> bool:
 
 def _names_loopback(host: str) -> bool:
     name, colon, port = host.strip().rpartition(":")
-    if colon and port.isdigit() and not name.endswith(":"):
+    if colon and port.isascii() and port.isdigit() and not name.endswith(":"):
         host = name
     return is_loopback(host.strip().strip("[]"))
 

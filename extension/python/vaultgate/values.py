@@ -19,7 +19,9 @@ _SIZE = re.compile(r"([0-9]+)\s*(|B|KB|MB|KiB|MiB)", re.IGNORECASE)
 _BYTES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 _TRUE = frozenset({"1", "t", "true", "yes", "on"})
 _FALSE = frozenset({"0", "f", "false", "no", "off"})
+_MOUNT = re.compile(r"/?[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?")
 _OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}")
+_LABEL = 63  # RFC 1035, section 2.3.4; longer ones make Python's resolver raise UnicodeError
 _LAST_PORT = 65535
 
 
@@ -69,10 +71,17 @@ def count(text: str) -> int:
 
 
 def word(text: str) -> str:
-    """Text without control characters: it will stand in a header or a path."""
-    if not text.isprintable():
-        raise ValueError("holds a control character")
+    """Printable ASCII: it will stand in a header."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("holds a character that is not printable ASCII")
     return text
+
+
+def mount(text: str) -> str:
+    """Where something is mounted in Vault; a slash at either end is taken off."""
+    if not _MOUNT.fullmatch(text):
+        raise ValueError("is not a mount such as aws or team/aws")
+    return text.strip("/")
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
@@ -98,6 +107,8 @@ def origin(text: str) -> Origin:
     if not match:
         raise ValueError("is not a URL such as https://vault.example.com:8200")
     scheme, host, port, prefix = match[1], match[2].strip("[]"), match[3], match[4] or ""
+    if not all(1 <= len(label) <= _LABEL for label in host.removesuffix(".").split(".")):
+        raise ValueError("names a host that DNS can't know: a part between its dots is empty or too long")
     number = _port(port) if port is not None else (443 if scheme == "https" else 80)
     return Origin(scheme, host, number, prefix.rstrip("/"))
 
