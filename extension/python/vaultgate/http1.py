@@ -24,7 +24,7 @@ _RECEIVE = 64 * 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
 # Blanks around a value are stripped by hand: three adjoining repetitions that all match a blank take cubic time.
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?")
 _STATUS = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})( [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _REASONS = {
@@ -256,7 +256,8 @@ def answer_bytes(answer: Answer, *, to_head: bool = False, close: bool = False) 
 def _lines(headers: Headers) -> list[str]:
     lines = []
     for name, value in headers:
-        if not _FIELD.fullmatch(f"{name}: {value}"):
+        match = _FIELD.fullmatch(f"{name}: {value}")
+        if not match or match[1] != name:
             raise ProtocolViolation(f"the header {name[:40]!r} can't stand in a head")
         lines.append(f"{name}: {value}")
     return lines
