@@ -9,55 +9,86 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.errors import Missing
 from vaultgate_ops.local import processes
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.identity import Identity
+from vaultgate_ops.local.interruptions import uninterrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from vaultgate_ops.clock import Clock
 
-UP = "up"
-"""The stack of ``vaultgate up``, which outlives the command that started it."""
-
 _NOTES = "stack.json"
-_NEW = ".new-"
+_NEW = ".new"
 
 
-class OccupiedError(Exception):
+class Occupied(Exception):
     """A stack of this name has a folder already."""
 
 
-def claim(root: Path, name: str) -> Path:
+def claim(root: Path, name: str, *, stays: bool = False) -> Path:
     """Make the folder of a new stack, owned by this process.
 
     Args:
         root: the folder of all stacks; it is made where it doesn't exist.
         name: the stack's.
+        stays: it outlives its owner.
 
     Raises:
-        OccupiedError: there is one of this name.
+        Occupied: there is one of this name.
         Missing: the disk is full, or the folder can't be written.
     """
+    me = Identity.of(os.getpid())
+    ours = [] if me is None else [me.pid, me.started]
+    # The owner is in the name as well: until its notes are written, nobody may take the folder for left behind.
+    fresh = root / "-".join([_NEW, name, *map(str, ours)])
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=_NEW, dir=root))
-        owner = Identity.of(os.getpid())
-        note(fresh, owner=None if owner is None else [owner.pid, owner.started])
+        fresh.mkdir(mode=0o700)
+        note(fresh, owner=ours, stays=stays)
         try:
             fresh.rename(root / name)
         except OSError:
             shutil.rmtree(fresh)
             if (root / name).exists():
-                raise OccupiedError(name) from None
+                raise Occupied(name) from None
             raise
     except OSError as error:
         raise Missing(f"{root} can't be used: {error.strerror}.", "Free some space, or mend the folder's rights.") from error
     return root / name
+
+
+@contextmanager
+def claimed(root: Path, name: str, clock: Clock, *, stays: bool = False) -> Iterator[Path]:
+    """The folder of a new stack; sweeps up what others left behind, and deletes it when the block is left or fails.
+
+    Args:
+        root: the folder of all stacks; it is made where it doesn't exist.
+        name: the stack's.
+        clock: for waiting until what runs has ended.
+        stays: delete it only when the block fails.
+
+    Raises:
+        Occupied: there is one of this name.
+        Missing: the disk is full, or a folder can't be written or deleted.
+    """
+    for leftover in left_behind(root):
+        remove(leftover, clock)
+    folder = claim(root, name, stays=stays)
+    done = False
+    try:
+        yield folder
+        done = True
+    finally:
+        if not (done and stays):
+            with uninterrupted():
+                remove(folder, clock)
 
 
 def note(folder: Path, **facts: Any) -> None:
@@ -76,11 +107,13 @@ def noted(folder: Path) -> dict[str, Any]:
 
 def owner(folder: Path) -> Identity | None:
     """The process that answers for a stack, while it lives."""
-    match noted(folder).get("owner"):
-        case [int(pid), int(started)] if Identity(pid, started).alive():
-            return Identity(pid, started)
-        case _:
-            return None
+    named = folder.name.split("-")[-2:] if folder.name.startswith(_NEW) else noted(folder).get("owner")
+    try:
+        pid, started = map(int, named or ())
+    except (TypeError, ValueError):
+        return None
+    identity = Identity(pid, started)
+    return identity if identity.alive() else None
 
 
 def all_stacks(root: Path) -> list[Path]:
@@ -90,8 +123,8 @@ def all_stacks(root: Path) -> list[Path]:
 
 
 def left_behind(root: Path) -> list[Path]:
-    """The stacks that nobody answers for any more, and that of ``vaultgate up``."""
-    return [folder for folder in all_stacks(root) if folder.name == UP or owner(folder) is None]
+    """The stacks whose owner died before it could end them; not those that were meant to stay."""
+    return [folder for folder in all_stacks(root) if owner(folder) is None and not noted(folder).get("stays")]
 
 
 def remove(folder: Path, clock: Clock) -> list[str]:
@@ -104,10 +137,14 @@ def remove(folder: Path, clock: Clock) -> list[str]:
         Missing: the folder can't be deleted.
     """
     ended = processes.end(folder, clock=clock)
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise Missing(f"{error.filename} can't be deleted: {error.strerror}.", "Mend its rights, then run it again.") from error
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            # Somebody else deletes it, too.
+            continue
+        except OSError as error:
+            raise Missing(
+                f"{error.filename} can't be deleted: {error.strerror}.", "Mend its rights, then run this again."
+            ) from error
     return ended

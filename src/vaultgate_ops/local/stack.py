@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import socket
 import sys
-import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -29,15 +26,14 @@ from vaultgate_ops.local import paths, preflight, processes
 from vaultgate_ops.local.aws import REGION, EmulatedAws
 from vaultgate_ops.local.certificates import Authority
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, VAULT_USER, Database
-from vaultgate_ops.local.fetch.database import DatabaseBinaries, find_database_server
-from vaultgate_ops.local.fetch.emulator import find_emulator
-from vaultgate_ops.local.fetch.vault import find_vault
+from vaultgate_ops.local.interruptions import interruptible, uninterrupted
+from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.sandbox import Sandbox
 from vaultgate_ops.local.vault_server import VaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType
+    from pathlib import Path
 
     from vaultgate_ops.bootstrap import Change, Desired
     from vaultgate_ops.reporting import Reporter
@@ -45,28 +41,7 @@ if TYPE_CHECKING:
 ROLE = "vaultgate-records"
 SERVER_ID = "vault.vaultgate.local"
 HANDLER = "vaultgate_ops.records.handler.handler"
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_S = 0.05
-
-
-@dataclass(frozen=True)
-class Programs:
-    """What a stack is made of, found on this machine or brought to it."""
-
-    vault: Path
-    database: DatabaseBinaries
-    emulator: Path
-
-    @classmethod
-    def find(cls, environ: Mapping[str, str], reporter: Reporter) -> Programs:
-        """Look for everything, and fetch, build or install what is not there; minutes, the first time.
-
-        Raises:
-            Missing: this machine lacks something that can't be brought.
-            Unreachable: no network to bring it by.
-            CheckFailed: what was brought is not what was pinned.
-        """
-        return cls(find_vault(environ, reporter), find_database_server(environ, reporter), find_emulator(reporter))
 
 
 @dataclass(frozen=True)
@@ -129,17 +104,15 @@ class Stack:
             stays: leave it running unless the block raises.
 
         Raises:
-            OccupiedError: there is one of this name.
+            Occupied: there is one of this name.
             Missing: this machine lacks something.
             Unreachable: a part did not come up; the message quotes its log.
         """
         clock = clock or Clock()
         root = root or paths.stacks_folder()
-        with _interruptible():
+        with interruptible(), folders.claimed(root, name, clock, stays=stays) as folder:
             preflight.check(environ, root)
-            programs = Programs.find(environ, reporter)
-            folder = folders.claim(root, name)
-            stack = cls(folder, programs, reporter, clock)
+            stack = cls(folder, Programs.find(environ, reporter), reporter, clock)
             try:
                 stack.start()
                 yield stack
@@ -152,11 +125,7 @@ class Stack:
     @classmethod
     def attach(cls, folder: Path, reporter: Reporter, clock: Clock | None = None) -> Stack:
         """Take hold of a stack that was started by somebody else."""
-        stored = folders.noted(folder)["programs"]
-        server = stored["database"]
-        install_db = None if server["install_db"] is None else Path(server["install_db"])
-        binaries = DatabaseBinaries(Path(server["server"]), install_db, server["flavour"], server["version"])
-        programs = Programs(Path(stored["vault"]), binaries, Path(stored["emulator"]))
+        programs = Programs.of(folders.noted(folder)["programs"])
         return cls(folder, programs, reporter, clock or Clock())
 
     def start(self) -> None:
@@ -168,21 +137,8 @@ class Stack:
         ca = Authority.create(self.folder)
         with self._reporter.task("Starting Vault, the database and emulated AWS"):
             self._together(lambda: self.vault.create(ca), lambda: self.database.create(ca), lambda: self.aws.create(ROLE))
-        programs, database = self._programs, self._programs.database
-        folders.note(
-            self.folder,
-            ports={"vault": self.vault.port, "database": self.database.port, "aws": self.aws.port},
-            programs={
-                "vault": str(programs.vault),
-                "emulator": str(programs.emulator),
-                "database": {
-                    "server": str(database.server),
-                    "install_db": None if database.install_db is None else str(database.install_db),
-                    "flavour": database.flavour,
-                    "version": database.version,
-                },
-            },
-        )
+        ports = {"vault": self.vault.port, "database": self.database.port, "aws": self.aws.port}
+        folders.note(self.folder, ports=ports, programs=self._programs.noted())
 
     def desired(self) -> Desired:
         """What Vault must look like here: ``vault-config/vault.yaml`` with this stack's addresses."""
@@ -302,7 +258,19 @@ class Stack:
             return port
 
         port = processes.on_free_port(attempt)
-        folders.note(self.folder, served={"sandbox": urlsplit(sandbox.url).port, "front": port})
+        folders.note(self.folder, served={"sandbox-records": urlsplit(sandbox.url).port, "front": port})
+        return self.front
+
+    @property
+    def front(self) -> str:
+        """Base URL of the HTTP front.
+
+        Raises:
+            Missing: nothing is served.
+        """
+        port = folders.noted(self.folder).get("served", {}).get("front")
+        if port is None:
+            raise Missing("No function is served by this stack.", "Call serve() first.")
         return f"http://127.0.0.1:{port}"
 
     @property
@@ -317,9 +285,9 @@ class Stack:
         return self._served
 
     def close(self) -> None:
-        """End everything in order and delete the folder; done to the end, whoever interrupts."""
-        with _uninterrupted():
-            folders.remove(self.folder, self._clock)
+        """End everything in order; done to the end, whoever interrupts."""
+        with uninterrupted():
+            processes.end(self.folder, clock=self._clock)
             for sandbox in self._sandboxes:
                 sandbox.kill()
             for part in (self.vault, self.database, self.aws):
@@ -337,7 +305,7 @@ class Stack:
                     future.result()
             except BaseException:
                 # What an action waits for dies, so the action fails; it may start something more until it does.
-                with _uninterrupted():
+                with uninterrupted():
                     while wait(futures, timeout=_POLL_S).not_done:
                         processes.end(self.folder, clock=self._clock)
                 raise
@@ -349,37 +317,3 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """A request to terminate, or a terminal that is closed, is an interruption like Ctrl-C, so that everything is tidied up."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handling((signal.SIGTERM, signal.SIGHUP), interrupt):
-        yield
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Nobody interrupts what is done in here; it is short."""
-    with _handling(_INTERRUPTS, signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _handling(
-    numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None] | signal.Handlers
-) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread is ever interrupted.
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)

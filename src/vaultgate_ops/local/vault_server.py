@@ -101,7 +101,7 @@ class VaultServer:
             self._launch()
 
         processes.on_free_port(attempt)
-        with self.client("") as client:
+        with self._explained("vault can't be initialized"), self.client("") as client:
             secrets = client.sys.initialize(secret_shares=1, secret_threshold=1)
         write_private(self._folder / "unseal-key", secrets["keys_base64"][0].encode())
         write_private(self.root_token_file, secrets["root_token"].encode())
@@ -157,13 +157,20 @@ class VaultServer:
 
     def _unseal(self) -> None:
         key = (self._folder / "unseal-key").read_text(encoding="ascii")
-        with self.client("") as client:
+        with self._explained("vault can't be unsealed"), self.client("") as client:
             client.sys.submit_unseal_key(key)
         end = self._clock.steady() + processes.READY_S
         while not self.healthy():
             if self._clock.steady() > end:
                 raise processes.failure("vault stays sealed", self.log_file)
             self._clock.sleep(0.01)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (hvac.exceptions.VaultError, requests.RequestException) as error:
+            raise processes.failure(f"{what} ({type(error).__name__})", self.log_file) from error
 
     def _health(self) -> int:
         """Status of /v1/sys/health; 0 when nobody answers, or somebody whom our authority does not know."""
