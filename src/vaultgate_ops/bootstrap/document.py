@@ -196,8 +196,9 @@ class _Reading:
                 return Hidden(known.type.declared(value.reveal()))
             normal = known.type.declared(value)
         except Mistyped as wanted:
-            shown = "" if isinstance(value, Hidden) else f", not {value!r}"
-            self.findings.add(at, f"must be {wanted}{shown}")
+            # As it would be shown in a diff: even a mistake may have a password in it.
+            shown = known.type.shown(value) if isinstance(value, str) else value
+            self.findings.add(at, f"must be {wanted}" + ("" if known.hidden else f", not {shown!r}"))
             return None
         if known.choices and normal not in known.choices:
             near = nearest(str(normal), known.choices)
@@ -232,7 +233,7 @@ class _Reading:
             self.findings.add((*where, nested), "must be a mapping")
             inner = {}
         for key, value in inner.items():
-            self.findings.lines.setdefault((*where, key), self.findings.lines.get((*where, nested, key), 0))
+            self.findings.lifted[*where, key] = (*where, nested, key)
             flat[key] = value
         return flat
 

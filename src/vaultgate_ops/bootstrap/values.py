@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNITS_S: Final = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)", re.ASCII)
 _TEMPLATED: Final = "{{username}}:{{password}}@"
 
 
@@ -48,9 +48,14 @@ class ValueType:
     sent: Callable[[object], object] = lambda value: value
 
 
+def whole(text: str) -> bool:
+    """Whether it is a whole number in the digits that Vault reads."""
+    return text.isascii() and text.isdecimal()
+
+
 def seconds(text: str) -> int | None:
     """Read a duration as Vault writes it: ``90``, ``10m``, ``1h30m``, ``25h0m0s``. None if it isn't one."""
-    if text.isdecimal():
+    if whole(text):
         return int(text)
     if not text or _DURATION.sub("", text):
         return None
@@ -132,7 +137,7 @@ def _sorted(items: object) -> tuple[str, ...]:
 
 def _answered_number(raw: object) -> object:
     text = str(raw or 0).removesuffix(".0")
-    return int(text) if text.removeprefix("-").isdecimal() else text
+    return int(text) if whole(text.removeprefix("-")) else text
 
 
 def _answered_duration(raw: object) -> object:
@@ -181,7 +186,10 @@ def _shown_mysql_address(value: object) -> str:
 TEXT: Final = ValueType("text", _text, lambda raw: str(raw or ""))
 NUMBER: Final = ValueType("number", _number, _answered_number)
 SWITCH: Final = ValueType(
-    "switch", _switch, lambda raw: str(raw).lower() in {"true", "1"}, lambda value: "true" if value else "false"
+    "switch",
+    _switch,
+    lambda raw: str(raw).lower() in {"true", "1"},
+    lambda value: str(value).lower() if isinstance(value, bool) else str(value),
 )
 DURATION: Final = ValueType(
     "duration",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vaultgate_ops.bootstrap.model import Hidden
+from vaultgate_ops.bootstrap.values import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -162,7 +163,7 @@ def _typed(name: str, variable: Variable, text: str, findings: Findings) -> obje
         findings.add((), f"variable {name}: {shown} doesn't look like {variable.about or variable.pattern}")
         return None
     if variable.type == "number":
-        if not text.isdecimal():
+        if not whole(text):
             findings.add((), f"variable {name}: {text!r} must be a whole number")
             return None
         return int(text)

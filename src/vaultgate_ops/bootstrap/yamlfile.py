@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """Everything that is wrong with a file, to be told at once."""
+    """Everything that is wrong with a file, to be told at once.
+
+    Attributes:
+        lines: the line of each key.
+        lifted: where a key really stands that its reader treats as if it stood elsewhere.
+        found: line (0 for what is no line's fault) and text of each problem.
+    """
 
     lines: dict[tuple[str, ...], int] = field(default_factory=dict)
+    lifted: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, where: tuple[str, ...], problem: str) -> None:
         """Note a problem at a key; its line is that of the nearest key above it that has one."""
+        where = self.lifted.get(where, where)
         line = next((self.lines[where[:end]] for end in range(len(where), 0, -1) if where[:end] in self.lines), 0)
         place = f"line {line}, " if line else ""
         self.found.append((line, f"{place}{'.'.join(where)}: {problem}" if where else problem))
