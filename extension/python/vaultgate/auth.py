@@ -44,20 +44,38 @@ class Token:
         secret: the token.
         accessor: names it in Vault's logs without showing it.
         lifetime: how long it may be used.
+        renewable: whether Vault may give it more time.
         batch: batch tokens can be neither renewed nor revoked.
+        first_ttl_s: what Vault gave at the login; a renewal is measured by it. By default the lifetime's.
     """
 
-    __slots__ = ("accessor", "batch", "lifetime", "secret")
+    __slots__ = ("accessor", "batch", "first_ttl_s", "lifetime", "renewable", "secret")
 
-    def __init__(self, secret: Secret, accessor: str, lifetime: Lifetime, *, batch: bool) -> None:
+    def __init__(
+        self,
+        secret: Secret,
+        accessor: str,
+        lifetime: Lifetime,
+        *,
+        renewable: bool = False,
+        batch: bool = False,
+        first_ttl_s: float | None = None,
+    ) -> None:
         self.secret = secret
         self.accessor = accessor
         self.lifetime = lifetime
+        self.renewable = renewable
         self.batch = batch
+        self.first_ttl_s = lifetime.ttl_s if first_ttl_s is None else first_ttl_s
 
     def __repr__(self) -> str:
         """Show which one, not what it is."""
         return f"Token(accessor={self.accessor!r}, {self.lifetime!r})"
+
+    def renewed(self, sent: Instant, ttl_s: float) -> Token:
+        """The same token with a new life."""
+        lifetime = Lifetime(sent, ttl_s, min(self.lifetime.margin_s, ttl_s / 2))
+        return Token(self.secret, self.accessor, lifetime, renewable=True, batch=self.batch, first_ttl_s=self.first_ttl_s)
 
 
 class AwsLogin:

@@ -7,6 +7,8 @@ longest ago goes first.
 
 from __future__ import annotations
 
+from vaultgate.leases import due
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +39,37 @@ class Entry:
         answer: Vault's, whole.
         lease_id: of the secret in it.
         lifetime: how long it may be handed out.
+        owner: accessor of the token it was got with, and dies with.
+        renewable: whether Vault may give the lease more time.
+        first_ttl_s: what Vault gave at first; a renewal is measured by it. By default the lifetime's.
+
+    Attributes:
+        used: whether it was handed out since it was put on the shelf; nobody keeps alive what nobody asks for.
     """
 
-    __slots__ = ("answer", "lease_id", "lifetime")
+    __slots__ = ("answer", "first_ttl_s", "lease_id", "lifetime", "owner", "renewable", "used")
 
-    def __init__(self, answer: Answer, lease_id: str, lifetime: Lifetime) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        lease_id: str,
+        lifetime: Lifetime,
+        owner: str = "",
+        *,
+        renewable: bool = False,
+        first_ttl_s: float | None = None,
+    ) -> None:
         self.answer = answer
         self.lease_id = lease_id
         self.lifetime = lifetime
+        self.owner = owner
+        self.renewable = renewable
+        self.first_ttl_s = lifetime.ttl_s if first_ttl_s is None else first_ttl_s
+        self.used = False
+
+    def renewed(self, lifetime: Lifetime) -> Entry:
+        """The same answer with a new life."""
+        return Entry(self.answer, self.lease_id, lifetime, self.owner, renewable=self.renewable, first_ttl_s=self.first_ttl_s)
 
     @property
     def size(self) -> int:
@@ -85,7 +110,20 @@ class Shelf:
             self.drop(key)
             return None
         self._entries[key] = self._entries.pop(key)
+        entry.used = True
         return entry
+
+    def peek(self, key: Key) -> Entry | None:
+        """What is at `key`, fresh or not; that it was looked at doesn't count as use."""
+        return self._entries.get(key)
+
+    def due(self, now: Instant) -> list[tuple[Key, Entry]]:
+        """What was used and is near its end, but not over: time for the next."""
+        return [
+            (key, entry)
+            for key, entry in self._entries.items()
+            if entry.used and due(entry.lifetime, now) and not entry.lifetime.over(now)
+        ]
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, at the cost of older ones; one that is larger than the whole shelf is not kept."""
@@ -111,7 +149,13 @@ class Shelf:
                 return True
         return False
 
+    def drop_owner(self, accessor: str) -> None:
+        """Forget what was got with a token: it is dead, and its leases with it."""
+        for key, entry in tuple(self._entries.items()):
+            if entry.owner == accessor:
+                self.drop(key)
+
     def clear(self) -> None:
-        """Forget everything: the token is dead, and its leases with it."""
+        """Forget everything."""
         self._entries.clear()
         self._size = 0

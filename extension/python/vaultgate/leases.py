@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _MARGIN_S = 10.0
 _MARGIN_SHARE = 0.1
+# When this share of a life is left, it is time to see to the next: early enough for several tries, late enough to be rare.
+_DUE_SHARE = 1 / 3
 
 
 def margin_s(ttl_s: float, configured_s: float | None) -> float:
@@ -57,3 +59,8 @@ class Lifetime:
             return self
         # Not `ttl_s - surplus`: infinity less infinity is no number, and would never be over.
         return Lifetime(self.sent, now.since(self.sent) + other.remaining_s(now) + self.margin_s, self.margin_s)
+
+
+def due(lifetime: Lifetime, now: Instant) -> bool:
+    """Whether it is time to renew or replace what has this lifetime; never, for what never ends."""
+    return lifetime.ttl_s < float("inf") and lifetime.remaining_s(now) < lifetime.ttl_s * _DUE_SHARE

@@ -48,7 +48,7 @@ class Lifecycle:
         else:
             self._api.register(EVENTS)
             broker = self._serve()
-            login = broker.begin()
+            login = broker.tick()
             if login is not None and self._start == "overlap":
                 login.join(_INIT_S)
         while True:

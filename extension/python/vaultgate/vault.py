@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vaultgate.secret import Secret
     from vaultgate.transport import Transport
 
+FOREVER = float("inf")
 READS = frozenset({"GET", "LIST", "HEAD"})
 # Standby without forwarding, rate limit, and what proxies in front of Vault say while it moves.
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
@@ -133,6 +134,27 @@ class Vault:
         """Whether Vault proves that a token is no more: it can't look itself up, though the policy we ship grants that."""
         return self.call("GET", "auth/token/lookup-self", None, token, deadline).status == 403  # noqa: PLR2004 - HTTP
 
+    def renew_self(self, token: Secret, deadline: float) -> float:
+        """Ask for more time for a token; seconds from now that it may live, infinity for no end.
+
+        Raises:
+            VaultgateError: Vault gave none.
+        """
+        path = "auth/token/renew-self"
+        auth = self._document("POST", path, {}, token, deadline).get("auth")
+        given = auth.get("lease_duration") if isinstance(auth, dict) else None
+        return float(given) or FOREVER if isinstance(given, int) else 0.0
+
+    def renew_lease(self, lease_id: str, increment_s: float, token: Secret, deadline: float) -> float:
+        """Ask for more time for a lease; seconds from now that it may live.
+
+        Raises:
+            VaultgateError: Vault gave none: the lease is dead, or can't be renewed.
+        """
+        body: dict[str, object] = {"lease_id": lease_id, "increment": int(increment_s)}
+        given = self._document("PUT", "sys/leases/renew", body, token, deadline).get("lease_duration")
+        return float(given) if isinstance(given, int) else 0.0
+
     def revoke_self(self, token: Secret, deadline: float) -> None:
         """End a token; Vault ends its leases a moment later.
 
@@ -142,6 +164,12 @@ class Vault:
         answer = self.call("POST", "auth/token/revoke-self", {}, token, deadline)
         if not answer.ok:
             raise meaning(answer, "auth/token/revoke-self")
+
+    def _document(self, method: str, path: str, body: dict[str, object], token: Secret, deadline: float) -> dict[str, object]:
+        answer = self.call(method, path, body, token, deadline)
+        if not answer.ok:
+            raise meaning(answer, path)
+        return document_of(answer, path)
 
     def _patiently(self, request: Request, deadline: float, *, again: bool) -> Answer:
         tries = 1 + (self._max_retries if again else 0)

@@ -1,0 +1,237 @@
+"""Our standing with Vault: the token, how it is got, kept alive, healed, replaced and given back.
+
+Rules: one login at a time, everybody else waits for it; a token is renewed while that buys time, and replaced before its
+end otherwise; the one that was replaced lives until its last lease is over, because Vault ends a token's leases with it;
+a token counts as dead only when Vault proves it. The lock is held while deciding, never across I/O.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from vaultgate.errors import Closing, DeadlineExceeded, VaultgateError
+from vaultgate.flight import Flight
+from vaultgate.leases import due
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vaultgate.auth import AwsLogin, Token
+    from vaultgate.clock import Clock, Instant
+    from vaultgate.leases import Lifetime
+    from vaultgate.log import Log
+    from vaultgate.vault import Vault
+
+_HEAL_EVERY_S = 30.0
+_REVOKE_S = 1.0
+# A renewal that gives less than this share of the first life says that the token's max TTL is near.
+_WORTHWHILE = 0.5
+
+
+class Session:
+    """Holds the token. Safe for threads.
+
+    Args:
+        forget: called when a token is proven dead, so that nothing of it is handed out again.
+        role: for the log.
+    """
+
+    def __init__(
+        self, vault: Vault, login: AwsLogin, clock: Clock, log: Log, *, role: str, forget: Callable[[Token], None]
+    ) -> None:
+        self._vault = vault
+        self._login = login
+        self._clock = clock
+        self._log = log
+        self._role = role
+        self._forget = forget
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._retired: list[Token] = []
+        self._last_lease: dict[str, Lifetime] = {}  # by accessor: what of a token's leases ends last
+        self._flight: Flight | None = None
+        self._healed: Instant | None = None
+        self._closing = False
+
+    def token(self, deadline: float) -> Token:
+        """The live token; logs in, or waits for a login under way, if there is none.
+
+        Raises:
+            VaultgateError: what the login raised, or DeadlineExceeded, or Closing.
+        """
+        while True:
+            with self._lock:
+                if self._closing:
+                    raise Closing("the sandbox is shutting down")
+                token = self._live()
+                if token is not None:
+                    return token
+                flight = self._flight
+                leads = flight is None
+                if flight is None:
+                    flight = self._flight = Flight()
+            if leads:
+                return self._log_in(flight, deadline)
+            try:
+                flight.wait(deadline - self._clock.steady())
+            except DeadlineExceeded:
+                # Either our time is up, or only that of whoever made the call.
+                if self._clock.steady() >= deadline:
+                    raise
+
+    def needs_care(self) -> bool:
+        """Whether `attend` would do something now."""
+        now = self._clock.now()
+        with self._lock:
+            if self._closing or self._flight is not None:
+                return False
+            token = self._live()
+            return token is None or due(token.lifetime, now) or bool(self._spent(now))
+
+    def attend(self, deadline: float) -> None:
+        """Log in, renew or replace, as is due; give back what was replaced and is no longer needed.
+
+        Failures are logged, not raised: whoever asks for the token next tries again.
+        """
+        now = self._clock.now()
+        with self._lock:
+            token = self._live()
+            spent = self._spent(now)
+            self._retired = [one for one in self._retired if one not in spent]
+        try:
+            if token is None:
+                self.token(deadline)
+            elif due(token.lifetime, now) and not self._renew(token, deadline):
+                self._replace(token, deadline)
+        except VaultgateError:
+            pass  # logged where it happened
+        for one in spent:
+            self._give_back(one, min(deadline, self._clock.steady() + _REVOKE_S))
+
+    def leased(self, token: Token, lifetime: Lifetime) -> None:
+        """Take note of a lease that was got with a token."""
+        now = self._clock.now()
+        with self._lock:
+            known = self._last_lease.get(token.accessor)
+            if known is None or known.remaining_s(now) < lifetime.remaining_s(now):
+                self._last_lease[token.accessor] = lifetime
+
+    def heal(self, token: Token, deadline: float) -> bool:
+        """After Vault refused a token: True if it was dead, and another can be had."""
+        now = self._clock.now()
+        with self._lock:
+            if not self._is_current(token):
+                return True  # somebody else healed or replaced it meanwhile
+            if self._healed is not None and now.since(self._healed) < _HEAL_EVERY_S:
+                return False
+        if not self._vault.token_is_dead(token.secret, deadline):
+            return False
+        with self._lock:
+            if self._is_current(token):
+                self._token = None
+                self._healed = now
+        self._forget(token)
+        self._log.warn("token-dead", "Vault no longer knows our token; logging in anew", accessor=token.accessor)
+        return True
+
+    def close(self) -> None:
+        """Give every token back, within a second; Vault ends their leases by itself. No more logins after this."""
+        deadline = self._clock.steady() + _REVOKE_S
+        with self._lock:
+            self._closing = True
+            flight = self._flight
+        if flight is not None:
+            try:
+                flight.wait(deadline - self._clock.steady())
+            except VaultgateError as error:
+                self._log.warn("login-unfinished", "a login was under way at the end", code=error.code)
+        with self._lock:
+            tokens = [*([self._token] if self._token is not None else []), *self._retired]
+            self._token, self._retired = None, []
+        for token in tokens:
+            self._give_back(token, deadline)
+
+    def _live(self) -> Token | None:
+        token = self._token
+        return None if token is None or token.lifetime.over(self._clock.now()) else token
+
+    def _is_current(self, token: Token) -> bool:
+        """Whether a token, perhaps renewed since, is the one in use."""
+        return self._token is not None and self._token.secret.reveal() == token.secret.reveal()
+
+    def _spent(self, now: Instant) -> list[Token]:
+        """Replaced tokens that nothing handed out depends on any more."""
+        spent = []
+        for token in self._retired:
+            last = self._last_lease.get(token.accessor)
+            if last is None or last.over(now):
+                spent.append(token)
+        return spent
+
+    def _log_in(self, flight: Flight, deadline: float) -> Token:
+        started = self._clock.steady()
+        try:
+            token = self._login.login(deadline)
+        except VaultgateError as error:
+            self._take_off(flight, error)
+            self._log.error("login-failed", error.message, code=error.code, hint=error.hint)
+            raise
+        except BaseException:
+            self._take_off(flight, VaultgateError("the login broke off"))
+            raise
+        with self._lock:
+            self._token = token
+            self._flight = None
+        flight.land()
+        ms = round((self._clock.steady() - started) * 1000, 1)
+        ttl_s = token.lifetime.ttl_s if token.lifetime.ttl_s < float("inf") else None
+        self._log.info("login", "logged in to Vault", role=self._role, accessor=token.accessor, ms=ms, ttl_s=ttl_s)
+        return token
+
+    def _take_off(self, flight: Flight, error: VaultgateError) -> None:
+        with self._lock:
+            self._flight = None
+        flight.fail(error)
+
+    def _renew(self, token: Token, deadline: float) -> bool:
+        """Ask for more time; False where that doesn't buy enough."""
+        if not token.renewable:
+            return False
+        sent = self._clock.now()
+        try:
+            ttl_s = self._vault.renew_self(token.secret, deadline)
+        except VaultgateError as error:
+            self._log.warn("renew-failed", error.message, code=error.code)
+            return False
+        if ttl_s < token.first_ttl_s * _WORTHWHILE:
+            return False
+        renewed = token.renewed(sent, ttl_s)
+        with self._lock:
+            if self._is_current(token):
+                self._token = renewed
+        self._log.info("token-renewed", "the token lives on", accessor=token.accessor, ttl_s=ttl_s)
+        return True
+
+    def _replace(self, token: Token, deadline: float) -> None:
+        """Log in beside a token that still lives, and retire that."""
+        with self._lock:
+            if self._flight is not None or self._closing or not self._is_current(token):
+                return
+            flight = self._flight = Flight()
+        self._log_in(flight, deadline)
+        with self._lock:
+            self._retired.append(token)
+
+    def _give_back(self, token: Token, deadline: float) -> None:
+        if token.batch:
+            self._log.warn("token-left", "a batch token can't be revoked; its leases end by their TTL")
+            return
+        try:
+            self._vault.revoke_self(token.secret, deadline)
+        except VaultgateError as error:
+            left = token.lifetime.remaining_s(self._clock.now())
+            ends = int(left) if left < float("inf") else None
+            self._log.warn("revoke-failed", str(error), code=error.code, accessor=token.accessor, ends_in_s=ends)
+        else:
+            self._log.info("token-revoked", "the token was given back", accessor=token.accessor)
