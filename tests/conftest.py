@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vaultgate_ops.clock import Clock
 from vaultgate_ops.local.stack import Stack
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,17 @@ def stack(worker_id: str) -> Iterator[Stack]:
     with Stack.embedded(f"test-{worker_id}-{os.getpid()}", Silent()) as started:
         started.bootstrap()
         yield started
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Waits until something holds, and fails if it doesn't within half a minute."""
+    clock = Clock()
+
+    def wait(holds: Callable[[], object]) -> None:
+        deadline = clock.steady() + PATIENCE_S
+        while not holds():
+            assert clock.steady() < deadline, "it did not come true in time"
+            clock.sleep(0.02)
+
+    return wait

@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vaultgate_ops.errors import CheckFailed
-from vaultgate_ops.local import processes
+from vaultgate_ops.local import markers, processes
 from vaultgate_ops.local.certificates import write_private
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class EmulatedAws:
 
     def stop(self) -> None:
         """End it, and with it everything it knew."""
-        processes.end(self._stack, PART, clock=self._clock)
+        markers.end(self._stack, PART, clock=self._clock)
         if self._process is not None:
             self._process.reap()
             self._process = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from vaultgate_ops.local import processes
+from vaultgate_ops.local import markers, processes
 from vaultgate_ops.local.certificates import write_private
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Database:
 
     def stop(self) -> None:
         """End it; its data stays."""
-        processes.end(self._stack, PART, clock=self._clock)
+        markers.end(self._stack, PART, clock=self._clock)
         if self._process is not None:
             self._process.reap()
             self._process = None

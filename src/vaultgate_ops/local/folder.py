@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.errors import Missing
-from vaultgate_ops.local import processes
+from vaultgate_ops.local import markers
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.identity import Identity
 from vaultgate_ops.local.interruptions import uninterrupted
@@ -119,7 +119,7 @@ def owner(folder: Path) -> Identity | None:
 def all_stacks(root: Path) -> list[Path]:
     """Every stack below ``root`` that has a folder, or processes although its folder is gone."""
     folders = {entry for entry in root.iterdir() if entry.is_dir()} if root.is_dir() else set()
-    return sorted(folders | processes.stacks(root))
+    return sorted(folders | markers.stacks(root))
 
 
 def left_behind(root: Path) -> list[Path]:
@@ -136,7 +136,7 @@ def remove(folder: Path, clock: Clock) -> list[str]:
     Raises:
         Missing: the folder can't be deleted.
     """
-    ended = processes.end(folder, clock=clock)
+    ended = markers.end(folder, clock=clock)
     while folder.exists():
         try:
             shutil.rmtree(folder)

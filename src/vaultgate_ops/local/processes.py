@@ -1,12 +1,9 @@
-"""Starting processes so that they can always be found again and ended, whatever became of whoever started them.
+"""Starting a part's process, and telling why one does not come up.
 
 Rules:
 
-- Every process carries two markers in its environment: ``VG_STACK``, its stack's absolute folder, and ``VG_PART``, the
-  part it belongs to. Ending a stack asks /proc for these markers and trusts no list: a parent killed between fork and
-  bookkeeping loses nothing.
+- Every process carries the markers by which `markers.find` finds it, before anybody could need that.
 - Every part leads a session of its own, so Ctrl-C in a terminal reaches only us, and a part's children are known by it.
-- A signal is sent through a pidfd after the process's start time was compared: a reused pid is never hit.
 - A child's environment is built from a short list of names, never copied: a user's own ``VAULT_*``, ``AWS_*`` or proxy
   settings stay outside. ``HOME`` and ``TMPDIR`` point into the stack's folder, so nothing is read or left elsewhere.
 """
@@ -15,31 +12,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vaultgate_ops.errors import Missing, Unreachable
 from vaultgate_ops.local.disk import FULL_WORDS
-from vaultgate_ops.local.identity import Identity, running
+from vaultgate_ops.local.identity import Identity
+from vaultgate_ops.local.markers import PART, STACK, variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.errors import OpsError
-
-STACK, PART = "VG_STACK", "VG_PART"
-"""Names of the markers. Not ``VAULTGATE_*``: the extension refuses names of that kind it does not know."""
 
 READY_S = 60.0
 """How long a part may take until it answers, on a slow and busy machine."""
 
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")
-_ORDER = ("front", "sandbox", "aws", "vault", "database")
 _GRACE_S = 5.0
 _POLL_S = 0.02
 _QUOTED_LINES = 5
@@ -51,15 +43,6 @@ T = TypeVar("T")
 
 class PortTaken(Unreachable):
     """Somebody else took the port between its choice and its use."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A process that carries a stack's markers, or lives in the session of one that does."""
-
-    part: str
-    identity: Identity
-    leads: bool
 
 
 class Process:
@@ -157,6 +140,9 @@ def start(
             )
         except (FileNotFoundError, PermissionError) as error:
             raise Missing(f"{argv[0]} can't be executed: {error.strerror}.", "Check the file and its mode.") from error
+    # exec is not over yet: until it is, the process has no environment and could not be found.
+    while popen.poll() is None and not variables_of(popen.pid):
+        os.sched_yield()
     return Process(part, popen, log, log_from)
 
 
@@ -220,84 +206,3 @@ def on_free_port(attempt: Callable[[int], T]) -> T:
         with contextlib.suppress(PortTaken):
             return attempt(free_port())
     return attempt(free_port())
-
-
-def find(folder: Path, part: str | None = None) -> list[Found]:
-    """All living processes of a stack, or of one part of it, in the order in which they are to be ended.
-
-    A part's children count even if they dropped the markers: they live in its session. Another user's processes can't
-    be read and are not ours.
-    """
-    stack = os.fsencode(folder.absolute())
-    everything = list(_marked())
-    part_of = {found.identity.pid: found.part for owner, _, found in everything if owner == stack}
-    ours = [
-        Found(name, found.identity, found.leads)
-        for _, session, found in everything
-        for name in [part_of.get(found.identity.pid, part_of.get(session))]
-        if name is not None and part in (None, name)
-    ]
-    return sorted(ours, key=_rank)
-
-
-def stacks(root: Path) -> set[Path]:
-    """Folders of the stacks below ``root`` that have a living process, whether the folders still exist or not."""
-    owners = {Path(os.fsdecode(owner)) for owner, _, _ in _marked() if owner}
-    return {folder for folder in owners if folder.parent == root.absolute()}
-
-
-def end(folder: Path, part: str | None = None, *, clock: Clock, grace_s: float = _GRACE_S) -> list[str]:
-    """End all processes of a stack in order, or those of one part; each part is gone before the next is asked.
-
-    A part's leader gets SIGTERM and tells its own children; what is left after ``grace_s`` seconds gets SIGKILL.
-
-    Returns:
-        the names of the parts that ran, in the order in which they were ended.
-
-    Raises:
-        Unreachable: a process outlived SIGKILL.
-    """
-    ended: list[str] = []
-    while found := find(folder, part):
-        name = found[0].part
-        ended.append(name)
-        group = [one for one in found if one.part == name]
-        for one in [one for one in group if one.leads] or group:
-            one.identity.send(signal.SIGTERM)
-        if not _gone(folder, name, clock, grace_s):
-            left = find(folder, name)
-            for one in left:
-                one.identity.send(signal.SIGKILL)
-            if not _gone(folder, name, clock, _GRACE_S):
-                pids = ", ".join(str(one.identity.pid) for one in left)
-                raise Unreachable(f"{name} can't be ended (process {pids}).", "It hangs in the kernel; see ps and dmesg.")
-    return list(dict.fromkeys(ended))
-
-
-def _marked() -> Iterator[tuple[bytes, int, Found]]:
-    """Every process but this one: whose stack it is marked with (empty: none), its session, and itself."""
-    for identity, session in running():
-        if identity.pid == os.getpid():
-            continue
-        marks = {STACK.encode(): b"", PART.encode(): b""}
-        with contextlib.suppress(OSError):
-            for variable in Path(f"/proc/{identity.pid}/environ").read_bytes().split(b"\0"):
-                name, _, value = variable.partition(b"=")
-                if name in marks:
-                    marks[name] = value
-        part = marks[PART.encode()].decode(errors="replace")
-        yield marks[STACK.encode()], session, Found(part, identity, leads=identity.pid == session)
-
-
-def _gone(folder: Path, part: str, clock: Clock, deadline_s: float) -> bool:
-    end_at = clock.steady() + deadline_s
-    while find(folder, part):
-        if clock.steady() > end_at:
-            return False
-        clock.sleep(_POLL_S)
-    return True
-
-
-def _rank(found: Found) -> tuple[int, str, int]:
-    family = found.part.split("-")[0]
-    return (_ORDER.index(family) if family in _ORDER else -1, found.part, found.identity.pid)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import Unreachable
-from vaultgate_ops.local import namespace, paths, processes
+from vaultgate_ops.local import markers, namespace, paths, processes
 from vaultgate_ops.local.function_endpoint import INVOKE_PATH, FunctionEndpoint
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Sandbox:
             Unreachable: a process outlived it.
         """
         deadline = self._clock.steady() + _KILL_S
-        while found := processes.find(self._folder, self._part):
+        while found := markers.find(self._folder, self._part):
             if self._clock.steady() > deadline:
                 raise Unreachable(f"Process {found[0].identity.pid} of a sandbox can't be ended.")
             for one in found:

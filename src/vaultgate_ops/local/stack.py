@@ -22,7 +22,7 @@ from vaultgate_ops.bootstrap import apply, load, plan
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import Missing
 from vaultgate_ops.local import folder as folders
-from vaultgate_ops.local import paths, preflight, processes
+from vaultgate_ops.local import markers, paths, preflight, processes
 from vaultgate_ops.local.aws import REGION, EmulatedAws
 from vaultgate_ops.local.certificates import Authority
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, VAULT_USER, Database
@@ -203,7 +203,7 @@ class Stack:
 
     def health(self) -> list[Health]:
         """How each part is, the first to be ended last."""
-        pids = {found.part: found.identity.pid for found in reversed(processes.find(self.folder))}
+        pids = {found.part: found.identity.pid for found in reversed(markers.find(self.folder))}
         parts: list[tuple[str, str, Callable[[], bool]]] = [
             ("vault", self.vault.address, self.vault.healthy),
             ("database", self.database.address, self.database.healthy),
@@ -287,7 +287,7 @@ class Stack:
     def close(self) -> None:
         """End everything in order; done to the end, whoever interrupts."""
         with uninterrupted():
-            processes.end(self.folder, clock=self._clock)
+            markers.end(self.folder, clock=self._clock)
             for sandbox in self._sandboxes:
                 sandbox.kill()
             for part in (self.vault, self.database, self.aws):
@@ -307,7 +307,7 @@ class Stack:
                 # What an action waits for dies, so the action fails; it may start something more until it does.
                 with uninterrupted():
                     while wait(futures, timeout=_POLL_S).not_done:
-                        processes.end(self.folder, clock=self._clock)
+                        markers.end(self.folder, clock=self._clock)
                 raise
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import hvac
 import requests
 
-from vaultgate_ops.local import processes
+from vaultgate_ops.local import markers, processes
 from vaultgate_ops.local.certificates import write_private
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class VaultServer:
 
     def stop(self) -> None:
         """End it; its storage stays."""
-        processes.end(self._stack, PART, clock=self._clock)
+        markers.end(self._stack, PART, clock=self._clock)
         if self._process is not None:
             self._process.reap()
             self._process = None

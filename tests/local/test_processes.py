@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.simulators.clock import MovableClock
+
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import Missing, Unreachable
+from vaultgate_ops.local import markers, processes
+from vaultgate_ops.local.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Launch = Callable[..., processes.Process]
+    Eventually = Callable[[Callable[[], object]], None]
+
+STUBBORN = 'trap "" TERM; echo deaf; while :; do sleep 300 & wait; done'
+
+
+def parts(folder: Path) -> list[str]:
+    """What runs, in the order in which it would be ended."""
+    return [found.part for found in markers.find(folder)]
+
+
+def test_nothing_of_the_users_reaches_a_child(folder: Path) -> None:
+    """A child gets a short list of names; the user's own Vault, AWS and proxy settings are not on it."""
+    users = dict.fromkeys(
+        ("VAULT_ADDR", "VAULT_TOKEN", "VAULT_NAMESPACE", "AWS_PROFILE", "AWS_ENDPOINT_URL", "HTTPS_PROXY", "PYTHONPATH"), "x"
+    )
+    environment = processes.environment("vault", folder, {**users, "PATH": "/bin", "LANG": "C", "HOME": "/home/u"}, {"A": "b"})
+    assert environment == {
+        "PATH": "/bin",
+        "LANG": "C",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "VG_STACK": str(folder),
+        "VG_PART": "vault",
+        "A": "b",
+    }
+
+
+def test_found_without_any_bookkeeping(launch: Launch, folder: Path) -> None:
+    """Who knows nothing but the folder finds the processes of its stack, and nobody else's."""
+    process = launch("vault")
+    launch("database")
+    assert [(found.part, found.leads) for found in markers.find(folder)] == [("vault", True), ("database", True)]
+    assert [found.identity for found in markers.find(folder, "vault")] == [process.identity]
+    assert markers.find(folder.with_name("two")) == []
+    assert markers.find(folder.parent) == []
+
+
+def test_found_by_session_without_the_markers(launch: Launch, folder: Path, eventually: Eventually) -> None:
+    """A part's child that threw the markers away is found all the same, and ended."""
+    launch("sandbox", "env -i sleep 300 & wait")
+    eventually(lambda: parts(folder) == ["sandbox", "sandbox"])
+    eventually(lambda: any(found_words(found) == b"sleep\x00300\x00" for found in markers.find(folder)))
+    (child,) = (found for found in markers.find(folder) if found_words(found) == b"sleep\x00300\x00")
+    assert not child.leads
+    markers.end(folder, clock=Clock(), grace_s=0.1)
+    assert not child.identity.alive()
+
+
+def found_words(found: markers.Found) -> bytes:
+    """Its command line."""
+    return Path(f"/proc/{found.identity.pid}/cmdline").read_bytes()
+
+
+def test_parts_end_before_what_they_use(launch: Launch, folder: Path, eventually: Eventually) -> None:
+    """Front and sandbox go first, then AWS, Vault and the database, whatever the order of starting was."""
+    for part in ("database", "vault", "sandbox-records", "aws", "front"):
+        launch(part)
+    eventually(lambda: len(parts(folder)) == 5)
+    assert markers.end(folder, clock=Clock()) == ["front", "sandbox-records", "aws", "vault", "database"]
+    assert parts(folder) == []
+
+
+def test_a_part_is_gone_before_the_next_is_asked(launch: Launch, folder: Path, eventually: Eventually) -> None:
+    """The database hears of the end only after the last process of Vault is gone."""
+    launch(
+        "vault", "trap 'echo asked >>order; sleep 0.3; echo gone >>order; exit' TERM; echo ready; while :; do sleep 0.01; done"
+    )
+    launch("database", "trap 'echo database >>order; exit' TERM; echo ready; while :; do sleep 0.01; done")
+    eventually(lambda: all(processes.log_file(folder, part).read_text() for part in ("vault", "database")))
+    markers.end(folder, clock=Clock())
+    assert (folder / "order").read_text().split() == ["asked", "gone", "database"]
+
+
+def test_who_ignores_sigterm_is_killed(launch: Launch, folder: Path, eventually: Eventually) -> None:
+    """After the grace a part and its children get SIGKILL."""
+    process = launch("vault", STUBBORN)
+    eventually(lambda: "deaf" in process.log.read_text())
+    markers.end(folder, clock=Clock(), grace_s=0.1)
+    assert parts(folder) == []
+    assert process.wait(5) == -signal.SIGKILL
+
+
+def test_ending_nothing_is_fine(folder: Path) -> None:
+    """A second end finds nothing to do."""
+    assert markers.end(folder, clock=Clock()) == []
+
+
+def test_a_reused_pid_is_not_hit(launch: Launch) -> None:
+    """A signal for a process that is gone does not reach the one that has its pid now."""
+    process = launch("vault")
+    before = Identity(process.identity.pid, process.identity.started - 1)
+    before.send(signal.SIGKILL)
+    assert not before.alive()
+    assert process.identity.alive()
+    assert not process.exited()
+
+
+def test_a_zombie_is_gone() -> None:
+    """A process that ended counts as ended before anybody has taken its exit status."""
+    child = subprocess.Popen(["sh", "-c", "exit 0"], stdout=subprocess.PIPE)
+    identity = Identity.of(child.pid)
+    assert child.stdout is not None
+    child.stdout.read()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert Identity.of(child.pid) is None
+    assert identity is None or not identity.alive()
+    child.communicate()
+
+
+def test_stacks_without_a_folder_are_known(launch: Launch, folder: Path) -> None:
+    """Who deletes a folder by hand doesn't lose the processes."""
+    launch("vault")
+    assert markers.stacks(folder.parent) == {folder}
+    assert markers.stacks(folder) == set()
+
+
+def test_a_part_that_dies_is_quoted(launch: Launch) -> None:
+    """The error holds the status and the last lines of this start's log, and says where the rest is."""
+    launch("vault", "echo from an earlier start; exit 1").wait(5)
+    process = launch("vault", "for n in 1 2 3 4 5 6; do echo line $n; done; echo; echo no such option >&2; exit 3")
+    with pytest.raises(Unreachable) as caught:
+        process.await_ready(lambda: False, Clock())
+    assert caught.value.message == ("vault ended with status 3; its log ends: line 3 | line 4 | line 5 | line 6 | no such option")
+    assert caught.value.hint == f"Read {process.log}."
+
+
+def test_a_silent_part_is_given_up(launch: Launch) -> None:
+    """A part that runs and never answers is an error after the deadline, not a hang."""
+    with pytest.raises(Unreachable, match=r"vault did not answer within 60 s; it wrote no log"):
+        launch("vault").await_ready(lambda: False, MovableClock())
+
+
+def test_an_answer_of_somebody_else_is_not_readiness(launch: Launch) -> None:
+    """When a part died, whoever answers on its port is another program."""
+    process = launch("vault", "exit 1")
+    process.wait(5)
+    with pytest.raises(Unreachable, match="ended with status 1"):
+        process.await_ready(lambda: True, Clock())
+
+
+def test_a_taken_port_is_tried_again_elsewhere(launch: Launch) -> None:
+    """A port that somebody took in between costs another attempt, not the stack."""
+    ports: list[int] = []
+
+    def attempt(port: int) -> int:
+        ports.append(port)
+        script = "echo 'listen tcp 127.0.0.1:1: bind: Address already in use'; exit 1" if len(ports) < 3 else "exec sleep 300"
+        launch("vault", script).await_ready(lambda: len(ports) == 3, Clock())
+        return port
+
+    assert processes.on_free_port(attempt) == ports[2]
+    assert len(set(ports)) == 3
+
+
+def test_ports_that_are_always_taken_end_in_an_error(launch: Launch) -> None:
+    """Attempts are limited, and the error says why."""
+
+    def attempt(_port: int) -> None:
+        launch("vault", "echo address already in use; exit 1").await_ready(lambda: False, Clock())
+
+    with pytest.raises(processes.PortTaken, match="port was taken"):
+        processes.on_free_port(attempt)
+
+
+def test_a_full_disk_is_named(launch: Launch, folder: Path) -> None:
+    """A part that ended for want of space says so, with the fix."""
+    process = launch("database", "echo 'write: No space left on device'; exit 1")
+    with pytest.raises(Missing) as caught:
+        process.await_ready(lambda: False, Clock())
+    assert caught.value.message == f"database ended with status 1: the disk that holds {folder / 'logs'} is full."
+    assert caught.value.hint == "Free some space there."
+
+
+def test_a_program_that_cannot_run_is_missing(folder: Path) -> None:
+    """No program, or one without its mode bit, is one sentence."""
+    with pytest.raises(Missing, match="can't be executed: No such file"):
+        processes.start("vault", [folder / "nonesuch"], folder)
+    (folder / "plain").touch(0o600)
+    with pytest.raises(Missing, match="can't be executed: Permission denied"):
+        processes.start("vault", [folder / "plain"], folder)
+
+
+def test_what_a_child_writes_is_for_its_owner(launch: Launch, folder: Path) -> None:
+    """Logs and whatever a part creates have no bits for others, whatever our umask is."""
+    before = os.umask(0)
+    try:
+        launch("vault", "echo hello; touch made").wait(5)
+    finally:
+        os.umask(before)
+    assert processes.log_file(folder, "vault").stat().st_mode & 0o777 == 0o600
+    assert (folder / "made").stat().st_mode & 0o077 == 0
+
+
+def test_ctrl_c_does_not_reach_a_part(launch: Launch) -> None:
+    """A part has a session, and so a process group, of its own."""
+    process = launch("vault")
+    assert os.getsid(process.identity.pid) == process.identity.pid != os.getsid(0)
+
+
+def test_a_free_port_can_be_listened_on() -> None:
+    """The kernel's choice is on 127.0.0.1."""
+    with socket.create_server(("127.0.0.1", processes.free_port())) as server:
+        assert server.getsockname()[0] == "127.0.0.1"
+
+
+def test_the_process_that_asks_is_never_found(folder: Path) -> None:
+    """Whoever carries the markers itself does not end itself."""
+    code = "import pathlib, sys; from vaultgate_ops.local import markers; sys.exit(len(markers.find(pathlib.Path(sys.argv[1]))))"
+    environment = {**os.environ, "VG_STACK": str(folder), "VG_PART": "x", "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, folder], env=environment, check=False).returncode == 0
