@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test check layer docs
+.PHONY: help setup demo up down test check layer bench docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@touch $@
 
 demo: setup ## Run the whole chain on real parts and tell its story
-	@$(VAULTGATE) demo
+	@$(VAULTGATE) demo $(if $(DEMO),--$(DEMO))
 
 up: setup ## Start the local stack and leave it running
 	@$(VAULTGATE) up
@@ -49,6 +49,9 @@ check: setup layer ## ruff, mypy, import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=extension/python:src $(BIN)/lint-imports --no-cache
+
+bench: setup layer ## Measure cold starts and reads; PEER=executable measures another extension beside ours
+	@$(BIN)/python -m benchmarks.extension $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md

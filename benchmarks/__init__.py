@@ -1,0 +1,1 @@
+"""Measurements. Each program here writes its figures, with the machine's facts, to ``build/bench/``."""
