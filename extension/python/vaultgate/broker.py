@@ -51,6 +51,7 @@ class Broker:
         self._lock = threading.Lock()
         self._shelf = Shelf(config.cache_bytes)
         self._flights: dict[Key, Flight] = {}
+        self._dead: set[str] = set()  # accessors of tokens whose answers may still be on their way
         self._invocation_ends: float | None = None
         self._closing = False
 
@@ -131,6 +132,7 @@ class Broker:
 
     def _forget(self, token: Token) -> None:
         with self._lock:
+            self._dead.add(token.accessor)
             self._shelf.drop_owner(token.accessor)
 
     # --- requests ---
@@ -191,7 +193,7 @@ class Broker:
             flight.fail(error if isinstance(error, VaultgateError) else VaultgateError("the call broke off"))
             raise
         with self._lock:
-            if entry is not None and not self._closing:
+            if entry is not None and not self._closing and entry.owner not in self._dead:
                 self._shelf.put(key, entry)
         flight.answer, flight.entry = answer, entry
         self._land(key, flight)

@@ -19,7 +19,17 @@ import threading
 
 from vaultgate.clock import Clock
 from vaultgate.config import SETTINGS
-from vaultgate.errors import ConfigurationError, Refused, Unreachable, VaultRejected
+from vaultgate.errors import (
+    Closing,
+    ConfigurationError,
+    DeadlineExceeded,
+    LoginRefused,
+    NoCredentials,
+    ProtocolViolation,
+    Refused,
+    Unreachable,
+    VaultRejected,
+)
 from vaultgate.leases import Lifetime
 from vaultgate.model import Origin, Request
 from vaultgate.pool import MysqlPool
@@ -36,6 +46,10 @@ if TYPE_CHECKING:
     from vaultgate.transport import Transport
 
 _LEASE_REMAINING = "X-Vaultgate-Lease-Remaining"
+_BY_CODE = {
+    kind.code: kind
+    for kind in (Closing, DeadlineExceeded, LoginRefused, NoCredentials, ProtocolViolation, Refused, Unreachable, VaultRejected)
+}
 _OK = 200
 _BAD_REQUEST = 400
 # Longer than the extension may wait for Vault: it is the one that knows the deadline.
@@ -62,7 +76,7 @@ class Client:
         """The secret at a path, such as `database/creds/app` or `secret/data/app`.
 
         Raises:
-            Refused: the extension's guard said no, or Vault refused its login.
+            Refused, LoginRefused, NoCredentials: the extension's guard said no, or it could not log in to Vault.
             Denied, NotFound, VaultRejected: Vault said no to the path.
             Unreachable: Vault or the extension can't be reached now; trying again may help.
         """
@@ -113,10 +127,10 @@ class Client:
         return self._transport.exchange(self._proxy, asked, self._clock.steady() + self._timeout_s)
 
     def _refusal(self, answer: Answer, path: str) -> Exception:
-        if answer.header("X-Vaultgate-Error"):
+        code = answer.header("X-Vaultgate-Error")
+        if code is not None:
             message, _, hint = words_of(answer).removeprefix("vaultgate: ").partition("; fix: ")
-            kind = {403: Refused, 503: Unreachable}.get(answer.status, VaultRejected)
-            return kind(message, hint)
+            return _BY_CODE.get(code, VaultRejected)(message, hint)
         return meaning(answer, path)
 
 

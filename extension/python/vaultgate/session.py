@@ -97,8 +97,11 @@ class Session:
         now = self._clock.now()
         with self._lock:
             token = self._live()
+            over = token is None and self._token is not None
             spent = self._spent(now)
             self._retired = [one for one in self._retired if one not in spent]
+        if over:
+            self._log.info("token-over", "the token's life is over; logging in anew")
         try:
             if token is None:
                 self.token(deadline)
@@ -125,8 +128,11 @@ class Session:
                 return True  # somebody else healed or replaced it meanwhile
             if self._healed is not None and now.since(self._healed) < _HEAL_EVERY_S:
                 return False
-        if not self._vault.token_is_dead(token.secret, deadline):
-            return False
+        try:
+            if not self._vault.token_is_dead(token.secret, deadline):
+                return False
+        except VaultgateError:
+            return False  # not proven, so the refusal stands as it is
         with self._lock:
             if self._is_current(token):
                 self._token = None
