@@ -1,4 +1,4 @@
-"""A Vault of its own for each test, on a database and an emulated AWS that all share.
+"""A Vault of its own for each test, on the database and the emulated AWS of the worker's stack.
 
 Rule: what a test does to the database it does to accounts of its own, since Vault changes their passwords.
 """
@@ -17,10 +17,11 @@ from vaultgate_ops.bootstrap import load
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.local import folder as folders
 from vaultgate_ops.local import paths
-from vaultgate_ops.local.aws import REGION, EmulatedAws
+from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.certificates import Authority
-from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, Database
-from vaultgate_ops.local.stack import ROLE, SERVER_ID, Programs
+from vaultgate_ops.local.database import HOST, SCHEMA, TABLE
+from vaultgate_ops.local.fetch.vault import find_vault
+from vaultgate_ops.local.stack import ROLE, SERVER_ID
 from vaultgate_ops.local.vault_server import VaultServer
 from vaultgate_ops.reporting import Silent
 
@@ -31,49 +32,26 @@ if TYPE_CHECKING:
     import hvac
 
     from vaultgate_ops.bootstrap import Desired
+    from vaultgate_ops.local.stack import Stack
 
 _NUMBERS = count(1)
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What all tests of one worker share."""
-
-    programs: Programs
-    authority: Authority
-    database: Database
-    aws: EmulatedAws
-
-
 @pytest.fixture(scope="session")
-def ground() -> Iterator[Ground]:
-    clock = Clock()
-    programs = Programs.find(os.environ, Silent())
-    folder = folders.claim(paths.stacks_folder(), f"test-bootstrap-{os.getpid()}")
-    try:
-        authority = Authority.create(folder)
-        database = Database(programs.database, folder, authority.certificate_file, clock)
-        aws = EmulatedAws(folder, clock)
-        try:
-            database.create(authority)
-            aws.create(ROLE, "somebody-else")
-            yield Ground(programs, authority, database, aws)
-        finally:
-            database.stop()
-            aws.stop()
-    finally:
-        folders.remove(folder, clock)
+def vault_program() -> Path:
+    """The program, looked for once."""
+    return find_vault(os.environ, Silent())
 
 
 @pytest.fixture
-def vault(ground: Ground) -> Iterator[VaultServer]:
+def vault(vault_program: Path) -> Iterator[VaultServer]:
     """A Vault that nobody has configured."""
     clock = Clock()
     folder = folders.claim(paths.stacks_folder(), f"test-vault-{os.getpid()}-{next(_NUMBERS)}")
-    # Its own folder for the certificate: the authority writes beside its own.
-    server = VaultServer(ground.programs.vault, folder, ground.authority.certificate_file, clock)
     try:
-        server.create(ground.authority)
+        authority = Authority.create(folder)
+        server = VaultServer(vault_program, folder, authority.certificate_file, clock)
+        server.create(authority)
         yield server
         server.stop()
     finally:
@@ -97,10 +75,10 @@ class Accounts:
 
 
 @pytest.fixture
-def accounts(ground: Ground) -> Iterator[Accounts]:
+def accounts(stack: Stack) -> Iterator[Accounts]:
     suffix = secrets.token_hex(4)
     made = Accounts(f"admin_{suffix}", f"Pw-{secrets.token_urlsafe()}", f"static_{suffix}")
-    with ground.database.connect() as connection, connection.cursor() as cursor:
+    with stack.database.connect() as connection, connection.cursor() as cursor:
         for name, password in ((made.admin, made.password), (made.static, secrets.token_urlsafe())):
             cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (name, password))
         cursor.execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%' WITH GRANT OPTION", (made.admin,))
@@ -117,22 +95,22 @@ def declared_file() -> Path:
 
 
 @pytest.fixture
-def variables(ground: Ground, vault: VaultServer, accounts: Accounts) -> dict[str, str]:
+def variables(stack: Stack, vault: VaultServer, accounts: Accounts) -> dict[str, str]:
     """Values for the variables of the file that ships."""
     return {
-        "FUNCTION_ROLE_ARN": ground.aws.role_arn(ROLE),
+        "FUNCTION_ROLE_ARN": stack.aws.role_arn(ROLE),
         "VAULT_SERVER_ID": SERVER_ID,
         "AWS_REGION": REGION,
-        "STS_ENDPOINT": ground.aws.endpoint,
+        "STS_ENDPOINT": stack.aws.endpoint,
         "AWS_UNIQUE_IDS": "false",
         "DATABASE_HOST": HOST,
-        "DATABASE_PORT": str(ground.database.port),
+        "DATABASE_PORT": str(stack.database.port),
         "DATABASE_NAME": SCHEMA,
         "DATABASE_TABLE": TABLE,
         "DATABASE_ADMIN_USER": accounts.admin,
         "DATABASE_ADMIN_PASSWORD": accounts.password,
         "DATABASE_STATIC_USER": accounts.static,
-        "DATABASE_CA_FILE": str(ground.database.ca_file),
+        "DATABASE_CA_FILE": str(stack.database.ca_file),
         "AUDIT_FILE": str(vault.audit_file),
     }
 

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import hvac
-    from tests.bootstrap.conftest import Accounts, Ground
+    from tests.bootstrap.conftest import Accounts
 
     from vaultgate_ops.bootstrap import Desired
+    from vaultgate_ops.local.stack import Stack
     from vaultgate_ops.local.vault_server import VaultServer
 
 pytestmark = pytest.mark.stack
@@ -220,13 +221,13 @@ def test_a_seeded_secret_belongs_to_whoever_changed_it(root: hvac.Client, desire
 
 class TestDatabaseLogin:
     def test_a_rotated_root_credential_is_left_alone(
-        self, root: hvac.Client, desired: Desired, ground: Ground, accounts: Accounts
+        self, root: hvac.Client, desired: Desired, stack: Stack, accounts: Accounts
     ) -> None:
         """After rotate-root the password in our hands is wrong; bootstrap neither notices nor writes it, and mends the rest."""
         bootstrap(root, desired, Silent())
         root.write_data("database/rotate-root/shop", data={})
         with pytest.raises(Exception, match="Access denied"):
-            ground.database.connect(accounts.admin, accounts.password)
+            stack.database.connect(accounts.admin, accounts.password)
         assert plan(root, desired) == []
 
         root.write_data("database/config/shop", data={"max_open_connections": 9})
@@ -234,15 +235,15 @@ class TestDatabaseLogin:
 
         assert [field.name for field in changes[0].fields] == ["max_open_connections"]
         credential = root.read("database/creds/records")["data"]
-        ground.database.connect(credential["username"], credential["password"]).close()
+        stack.database.connect(credential["username"], credential["password"]).close()
 
     def test_a_lost_password_is_written_on_request(
-        self, root: hvac.Client, desired: Desired, ground: Ground, accounts: Accounts
+        self, root: hvac.Client, desired: Desired, stack: Stack, accounts: Accounts
     ) -> None:
         """After the password was set by hand in the database, a reset gives it to Vault; its text is never shown."""
         bootstrap(root, desired, Silent())
         root.write_data("database/rotate-root/shop", data={})
-        with ground.database.connect() as connection, connection.cursor() as cursor:
+        with stack.database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s", (accounts.admin, accounts.password))
 
         changes = bootstrap(root, desired, Silent(), reset_database_password=True)

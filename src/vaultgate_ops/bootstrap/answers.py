@@ -7,7 +7,6 @@ cut out of it.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import requests
@@ -17,7 +16,7 @@ from vaultgate_ops.bootstrap.model import HIDDEN, Hidden, Write
 from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable, UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import hvac
 
@@ -40,9 +39,7 @@ def read(client: hvac.Client, path: str) -> Mapping[str, object] | None:
         Denied: the token is dead.
         Unreachable: no answer, a sealed Vault, or something that isn't Vault.
     """
-    with translated(client, "read", path):
-        answer = client.read(path)
-    return _data(client, answer)
+    return _data(client, _ask(client, lambda: client.read(path), "read", path))
 
 
 def send(client: hvac.Client, write: Write) -> Mapping[str, object]:
@@ -57,25 +54,23 @@ def send(client: hvac.Client, write: Write) -> Mapping[str, object]:
     """
     secrets: list[str] = []
     body = _revealed(write.body, secrets)
-    with translated(client, " and ".join(sorted(write.needs)), write.path, write.hint, tuple(secrets)):
-        answer = client.write_data(write.path, data=body)
+    needs = " and ".join(sorted(write.needs))
+    answer = _ask(client, lambda: client.write_data(write.path, data=body), needs, write.path, hint=write.hint, secrets=secrets)
     return {} if isinstance(answer, requests.Response) else _data(client, answer) or {}
 
 
-@contextmanager
-def translated(client: hvac.Client, capability: str, path: str, hint: str = "", secrets: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turn what goes wrong inside into our errors."""
-    failure: OpsError | None = None
+def _ask(
+    client: hvac.Client, call: Callable[[], object], capability: str, path: str, *, hint: str = "", secrets: Sequence[str] = ()
+) -> object:
+    """Make one call, and turn what goes wrong into our errors."""
     try:
-        yield
+        return call()
     except (hvac_errors.VaultError, requests.RequestException) as error:
         failure = _failure(error, str(client.url), capability, path, hint)
-    if failure is None:
-        return
     for secret in secrets:
         failure.message = failure.message.replace(secret, HIDDEN)
     failure.args = (failure.message,)
-    # Raised out here, where nothing is being handled: the cause holds the request, and with it what was sent.
+    # Raised out here, where nothing is being handled any more: the cause knows the request, and with it what was sent.
     raise failure
 
 

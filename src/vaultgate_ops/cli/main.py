@@ -7,6 +7,7 @@ import sys
 import click
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.bootstrap import bootstrap
 from vaultgate_ops.cli.config import config
 from vaultgate_ops.cli.demo import demo
 from vaultgate_ops.cli.layer import layer
@@ -26,6 +27,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(bootstrap)
 cli.add_command(config)
 cli.add_command(demo)
 cli.add_command(layer)
