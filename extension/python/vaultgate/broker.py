@@ -94,8 +94,9 @@ class Broker:
         """Give the token back, within a second; Vault ends its leases by itself. Nothing is handed out after this."""
         with self._lock:
             self._closing = True
+            held = len(self._shelf)
             self._shelf.clear()
-        self._session.close()
+        self._session.close(held)
 
     def _see_to(self, due: list[tuple[Key, Entry]]) -> None:
         deadline = self.deadline()
@@ -152,7 +153,8 @@ class Broker:
         """
         if not guard.uses_our_token(request):
             token = Secret((request.header("X-Vault-Token") or "").strip())
-            return self._labelled(self._vault.forward(request, token, deadline), "bypass", None)
+            answer = self._session.conceal(self._vault.forward(request, token, deadline))
+            return self._labelled(answer, "bypass", None)
         key = key_of(request, self._config.namespace)
         control = (request.header("X-Vault-Cache-Control") or "cache").strip().lower()
         if key is None or control == "nocache":
@@ -219,7 +221,7 @@ class Broker:
             token = self._session.token(deadline)
             sent = self._clock.now()
             answer = self._vault.forward(request, token.secret, deadline)
-        answer = Answer(answer.status, answer.headers, guard.redact(answer, token.secret))
+        answer = self._session.conceal(guard.redact(answer, token.secret))
         return answer, self._leased(answer, sent, token)
 
     def _leased(self, answer: Answer, sent: Instant, token: Token) -> Entry | None:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 
 from vaultgate.errors import Refused
+from vaultgate.model import Answer
 from vaultgate.values import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vaultgate.model import Answer, Request
+    from vaultgate.model import Request
     from vaultgate.secret import Secret
 
 OURS = frozenset({"", "vaultgate"})
@@ -92,14 +93,17 @@ def check_path(request: Request) -> str:
     if any(part in _AMBIGUOUS for part in segments) or "\\" in plain or plain.count("/") != path.count("/"):
         raise Refused(f"{path!r} can be read in two ways", "write the path plainly: no //, no dot segments, no encoded slashes")
     below = "/".join(segments)
+    if below.startswith("auth/token/") and request.header("X-Vault-Wrap-TTL") is not None:
+        raise Refused("an answer that shows the extension's token can't be wrapped", "leave out X-Vault-Wrap-TTL")
     if not _matches(below, _ALLOWED) and _matches(below, _DENIED):
         raise Refused(f"{below!r} is denied to the extension's token", "send a token of your own in X-Vault-Token")
     return below
 
 
-def redact(answer: Answer, token: Secret) -> bytes:
-    """An answer's body with our token's id taken out wherever it stands."""
-    return answer.body.replace(token.reveal().encode(), b"redacted")
+def redact(answer: Answer, token: Secret) -> Answer:
+    """An answer without a token's id, wherever it stood in the body."""
+    told = token.reveal().encode()
+    return Answer(answer.status, answer.headers, answer.body.replace(told, b"redacted")) if told in answer.body else answer
 
 
 def _decoded(path: str) -> str | None:

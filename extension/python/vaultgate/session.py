@@ -11,6 +11,7 @@ import threading
 
 from vaultgate.errors import Closing, DeadlineExceeded, VaultgateError
 from vaultgate.flight import Flight
+from vaultgate.guard import redact
 from vaultgate.leases import due
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vaultgate.clock import Clock, Instant
     from vaultgate.leases import Lifetime
     from vaultgate.log import Log
+    from vaultgate.model import Answer
     from vaultgate.vault import Vault
 
 _HEAL_EVERY_S = 30.0
@@ -141,8 +143,23 @@ class Session:
         self._log.warn("token-dead", "Vault no longer knows our token; logging in anew", accessor=token.accessor)
         return True
 
-    def close(self) -> None:
-        """Give every token back, within a second; Vault ends their leases by itself. No more logins after this."""
+    def conceal(self, answer: Answer) -> Answer:
+        """An answer with the ids of our tokens taken out, whoever asked for it.
+
+        Vault shows a token to itself, and whatever was wrapped to whoever unwraps it.
+        """
+        with self._lock:
+            tokens = [*([self._token] if self._token is not None else []), *self._retired]
+        for token in tokens:
+            answer = redact(answer, token.secret)
+        return answer
+
+    def close(self, held: int) -> None:
+        """Give every token back, within a second; Vault ends their leases by itself. No more logins after this.
+
+        Args:
+            held: how many leases were kept, for the log.
+        """
         deadline = self._clock.steady() + _REVOKE_S
         with self._lock:
             self._closing = True
@@ -156,7 +173,7 @@ class Session:
             tokens = [*([self._token] if self._token is not None else []), *self._retired]
             self._token, self._retired = None, []
         for token in tokens:
-            self._give_back(token, deadline)
+            self._give_back(token, deadline, held)
 
     def _live(self) -> Token | None:
         token = self._token
@@ -229,9 +246,9 @@ class Session:
         with self._lock:
             self._retired.append(token)
 
-    def _give_back(self, token: Token, deadline: float) -> None:
+    def _give_back(self, token: Token, deadline: float, held: int = 0) -> None:
         if token.batch:
-            self._log.warn("token-left", "a batch token can't be revoked; its leases end by their TTL")
+            self._log.warn("token-left", "a batch token can't be revoked; its leases end by their TTL", leases=held)
             return
         try:
             self._vault.revoke_self(token.secret, deadline)
@@ -240,4 +257,4 @@ class Session:
             ends = int(left) if left < float("inf") else None
             self._log.warn("revoke-failed", str(error), code=error.code, accessor=token.accessor, ends_in_s=ends)
         else:
-            self._log.info("token-revoked", "the token was given back", accessor=token.accessor)
+            self._log.info("token-revoked", "the token was given back", accessor=token.accessor, leases=held)
