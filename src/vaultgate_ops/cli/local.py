@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaultgate_ops.cli import speech
+from vaultgate_ops.cli import containers, speech
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 from vaultgate_ops.layer import build
@@ -29,12 +29,16 @@ _NAME = click.option("--name", default="up", show_default=True, help="Tells seve
 
 @click.command()
 @click.option("--only-fetch", is_flag=True, help="Find, fetch or build Vault and the database server; start nothing.")
+@click.option("--docker", is_flag=True, help="In containers: docker-compose.yml.")
 @_NAME
-def up(*, only_fetch: bool, name: str) -> None:
+def up(*, only_fetch: bool, docker: bool, name: str) -> None:
     """Start Vault, a database, emulated AWS and the function, and leave them running.
 
     What it prints on stdout can be evaluated by a shell.
     """
+    if docker:
+        containers.up()
+        return
     reporter = speech.Spoken()
     if only_fetch:
         preflight.check(os.environ, paths.stacks_folder())
@@ -66,6 +70,7 @@ def down(name: str) -> None:
         ended = folders.remove(folder, Clock())
         if there or ended:
             speech.line(f"{folder.name}: ended {', '.join(ended) or 'nothing'}, deleted {folder}")
+    containers.down()
 
 
 @click.command()
