@@ -22,16 +22,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vaultgate_ops.errors import CheckFailed
-from vaultgate_ops.local import markers, processes
+from vaultgate_ops.local import processes
 from vaultgate_ops.local.certificates import write_private
+from vaultgate_ops.local.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vaultgate_ops.clock import Clock
 
-PART = "aws"
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ADMINISTRATOR = "administrator"
 
@@ -60,7 +59,7 @@ class Credentials(NamedTuple):
         return f"Credentials({self.access_key})"
 
 
-class EmulatedAws:
+class EmulatedAws(Part):
     """One moto server of a stack. Its state lives in memory and ends with it.
 
     Args:
@@ -69,10 +68,7 @@ class EmulatedAws:
         port: where it listens on 127.0.0.1; 0 until ``create()`` has chosen one.
     """
 
-    def __init__(self, folder: Path, clock: Clock, port: int = 0) -> None:
-        self._stack, self._clock, self.port = folder, clock, port
-        self._folder = folder / "aws"
-        self._process: processes.Process | None = None
+    name = "aws"
 
     @property
     def endpoint(self) -> str:
@@ -93,11 +89,6 @@ class EmulatedAws:
         stored.read(self.administrator_file)
         return Credentials(stored["default"]["aws_access_key_id"], stored["default"]["aws_secret_access_key"])
 
-    @property
-    def log_file(self) -> Path:
-        """What the server printed: one line for each call."""
-        return processes.log_file(self._stack, PART)
-
     def create(self, *roles: str) -> None:
         """Start it on a free port, make the administrator and these roles, and see that it refuses a wrong key.
 
@@ -109,13 +100,10 @@ class EmulatedAws:
 
         def attempt(port: int) -> None:
             self.port = port
-            self._process = processes.start(
-                PART,
+            self._launch(
                 [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)],
-                self._stack,
                 extra={"INITIAL_NO_AUTH_ACTION_COUNT": str(SET_UP_CALLS), "PYTHONUNBUFFERED": "1"},
             )
-            self._process.await_ready(self.healthy, self._clock)
 
         processes.on_free_port(attempt)
         self.set_up(*roles)
@@ -134,13 +122,6 @@ class EmulatedAws:
                 self.create_role(role)
         except (ClientError, BotoCoreError) as error:
             raise processes.failure(f"Setting up the emulated AWS failed: {error}", self.log_file) from error
-
-    def stop(self) -> None:
-        """End it, and with it everything it knew."""
-        markers.end(self._stack, PART, clock=self._clock)
-        if self._process is not None:
-            self._process.reap()
-            self._process = None
 
     def healthy(self) -> bool:
         """Whether it answers."""

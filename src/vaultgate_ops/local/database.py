@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from vaultgate_ops.local import markers, processes
+from vaultgate_ops.local import processes
 from vaultgate_ops.local.certificates import write_private
+from vaultgate_ops.local.part import Part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
     Connection = pymysql.connections.Connection[Cursor]
 
-PART = "database"
 HOST = "127.0.0.1"
 SCHEMA, TABLE, ROWS = "shop", "orders", 42
 VAULT_USER, STATIC_USER = "vault_admin", "records_static"
 
+_ANSWER_S = 5
 _BOTH = (
     "--skip-name-resolve",
     "--skip-log-bin",
@@ -50,7 +51,7 @@ _ONLY = {
 _SYSTEM_ACCOUNTS = ("mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema")
 
 
-class Database:
+class Database(Part):
     """One database server of a stack.
 
     Args:
@@ -61,11 +62,12 @@ class Database:
         port: where it listens on 127.0.0.1; 0 until ``create()`` has chosen one.
     """
 
+    name = "database"
+
     def __init__(self, binaries: DatabaseBinaries, folder: Path, ca_file: Path, clock: Clock, port: int = 0) -> None:
-        self._binaries, self._stack, self._clock = binaries, folder, clock
-        self._folder = folder / "database"
-        self.ca_file, self.port = ca_file, port
-        self._process: processes.Process | None = None
+        super().__init__(folder, clock, port)
+        self._binaries = binaries
+        self.ca_file = ca_file
 
     @property
     def address(self) -> str:
@@ -76,11 +78,6 @@ class Database:
     def vault_password(self) -> str:
         """The password of ``vault_admin``."""
         return self._password_file(VAULT_USER).read_text(encoding="ascii")
-
-    @property
-    def log_file(self) -> Path:
-        """What the server printed."""
-        return processes.log_file(self._stack, PART)
 
     def create(self, ca: Authority) -> None:
         """Make its data folder, start it on a free port, and fill it: accounts, the table and its rows.
@@ -105,7 +102,7 @@ class Database:
 
         def attempt(port: int) -> None:
             self.port = port
-            self._launch(f"--init-file={first}")
+            self._serve(f"--init-file={first}")
 
         processes.on_free_port(attempt)
         first.unlink()
@@ -117,26 +114,20 @@ class Database:
         Raises:
             Unreachable: it did not come up, or somebody took its port meanwhile.
         """
-        self._launch()
-
-    def stop(self) -> None:
-        """End it; its data stays."""
-        markers.end(self._stack, PART, clock=self._clock)
-        if self._process is not None:
-            self._process.reap()
-            self._process = None
+        self._serve()
 
     def restart(self) -> None:
         """Stop and start: same data, same port, every connection cut."""
         self.stop()
         self.start()
 
-    def connect(self, user: str = "root", password: str | None = None) -> Connection:
+    def connect(self, user: str = "root", password: str | None = None, *, timeout_s: float = 30) -> Connection:
         """Log in over TLS; the caller closes the connection, which commits by itself.
 
         Args:
             user: account name.
             password: its password; read from the stack's folder when it is root or Vault's.
+            timeout_s: how long one answer may take.
         """
         if password is None:
             password = self._password_file(user).read_text(encoding="ascii")
@@ -146,14 +137,15 @@ class Database:
             user=user,
             password=password,
             ssl={"ca": str(self.ca_file)},
-            connect_timeout=5,
+            connect_timeout=_ANSWER_S,
+            read_timeout=timeout_s,
             autocommit=True,
         )
 
     def healthy(self) -> bool:
         """Whether root can log in."""
         try:
-            self.connect().close()
+            self.connect(timeout_s=_ANSWER_S).close()
         except (OSError, pymysql.Error):
             return False
         return True
@@ -172,11 +164,11 @@ class Database:
             argv = self._argv(self._binaries.install_db, *options)
         else:
             argv = self._argv(self._binaries.server, "--initialize-insecure")
-        process = processes.start(PART, argv, self._stack)
+        process = processes.start(self.name, argv, self._stack)
         if process.wait(processes.READY_S) != 0:
             raise process.failure("Making the database's data folder failed")
 
-    def _launch(self, *options: str) -> None:
+    def _serve(self, *options: str) -> None:
         argv = self._argv(
             self._binaries.server,
             f"--bind-address={HOST}",
@@ -190,8 +182,7 @@ class Database:
             "--require-secure-transport=ON",
             *options,
         )
-        self._process = processes.start(PART, argv, self._stack)
-        self._process.await_ready(self.healthy, self._clock)
+        self._launch(argv)
 
     def _fill(self) -> None:
         write_private(self._password_file(VAULT_USER), secrets.token_urlsafe().encode())

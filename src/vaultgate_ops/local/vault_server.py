@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import hvac
 import requests
 
-from vaultgate_ops.local import markers, processes
+from vaultgate_ops.local import processes
 from vaultgate_ops.local.certificates import write_private
+from vaultgate_ops.local.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.local.certificates import Authority
 
-PART = "vault"
+_ANSWER_S = 5
 _ACTIVE, _UNINITIALIZED, _SEALED = 200, 501, 503
 
 
-class VaultServer:
+class VaultServer(Part):
     """One Vault server of a stack.
 
     Args:
@@ -44,12 +45,13 @@ class VaultServer:
         audit_file: where the file audit device may write.
     """
 
+    name = "vault"
+
     def __init__(self, binary: Path, folder: Path, ca_file: Path, clock: Clock, port: int = 0) -> None:
-        self._binary, self._stack, self._clock = binary, folder, clock
-        self._folder = folder / "vault"
-        self.ca_file, self.port = ca_file, port
+        super().__init__(folder, clock, port)
+        self._binary = binary
+        self.ca_file = ca_file
         self.audit_file = self._folder / "audit.log"
-        self._process: processes.Process | None = None
 
     @property
     def address(self) -> str:
@@ -65,11 +67,6 @@ class VaultServer:
     def root_token(self) -> str:
         """The token that may do everything."""
         return self.root_token_file.read_text(encoding="ascii")
-
-    @property
-    def log_file(self) -> Path:
-        """What the server printed."""
-        return processes.log_file(self._stack, PART)
 
     def create(self, ca: Authority) -> None:
         """Make its folder, start it on a free port, initialize and unseal it.
@@ -98,7 +95,7 @@ class VaultServer:
                 "disable_clustering": True,
             }
             write_private(self._folder / "server.json", json.dumps(configuration, indent=2).encode())
-            self._launch()
+            self._serve()
 
         processes.on_free_port(attempt)
         with self._explained("vault can't be initialized"), self.client("") as client:
@@ -113,15 +110,8 @@ class VaultServer:
         Raises:
             Unreachable: it did not come up, or somebody took its port meanwhile.
         """
-        self._launch()
+        self._serve()
         self._unseal()
-
-    def stop(self) -> None:
-        """End it; its storage stays."""
-        markers.end(self._stack, PART, clock=self._clock)
-        if self._process is not None:
-            self._process.reap()
-            self._process = None
 
     def restart(self) -> None:
         """Stop, start and unseal: same storage, same port, every connection cut."""
@@ -133,11 +123,12 @@ class VaultServer:
         return self._health() == _ACTIVE
 
     @contextmanager
-    def client(self, token: str | None = None) -> Iterator[hvac.Client]:
+    def client(self, token: str | None = None, *, timeout_s: float = 30) -> Iterator[hvac.Client]:
         """An hvac client that nothing in the environment can redirect.
 
         Args:
             token: whose; the root token by default, none at all when empty.
+            timeout_s: of one request.
         """
         with requests.Session() as session:
             session.trust_env = False
@@ -148,12 +139,12 @@ class VaultServer:
                 # Not None: hvac would look into VAULT_CLIENT_CERT.
                 cert=(),
                 session=session,
+                timeout=timeout_s,
             )
 
-    def _launch(self) -> None:
-        argv: list[str | Path] = [self._binary, "server", f"-config={self._folder / 'server.json'}"]
-        self._process = processes.start(PART, argv, self._stack)
-        self._process.await_ready(lambda: self._health() != 0, self._clock)
+    def _serve(self) -> None:
+        config = f"-config={self._folder / 'server.json'}"
+        self._launch([self._binary, "server", config], ready=lambda: self._health() != 0)
 
     def _unseal(self) -> None:
         key = (self._folder / "unseal-key").read_text(encoding="ascii")
@@ -175,7 +166,7 @@ class VaultServer:
     def _health(self) -> int:
         """Status of /v1/sys/health; 0 when nobody answers, or somebody whom our authority does not know."""
         try:
-            with self.client("") as client:
+            with self.client("", timeout_s=_ANSWER_S) as client:
                 answer: Any = client.sys.read_health_status(method="GET")
         except (requests.RequestException, hvac.exceptions.VaultError):
             return 0
