@@ -47,15 +47,12 @@ def vault_program() -> Path:
 def vault(vault_program: Path) -> Iterator[VaultServer]:
     """A Vault that nobody has configured."""
     clock = Clock()
-    folder = folders.claim(paths.stacks_folder(), f"test-vault-{os.getpid()}-{next(_NUMBERS)}")
-    try:
+    with folders.claimed(paths.stacks_folder(), f"test-vault-{os.getpid()}-{next(_NUMBERS)}", clock) as folder:
         authority = Authority.create(folder)
         server = VaultServer(vault_program, folder, authority.certificate_file, clock)
         server.create(authority)
         yield server
         server.stop()
-    finally:
-        folders.remove(folder, clock)
 
 
 @pytest.fixture
