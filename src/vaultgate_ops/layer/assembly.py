@@ -2,7 +2,7 @@
 
 Rules:
 
-- The same sources and interpreters give the same bytes: files sorted, times fixed, permission bits set, hash seed fixed.
+- The same sources and interpreters give the same bytes: files sorted, times fixed, permission bits set.
 - Bytecode is checked against nothing when it is loaded (``unchecked-hash``, PEP 552): a zip loses the times that the
   usual kind is checked against, and an interpreter that finds it stale compiles everything again at every cold start,
   because /opt is read-only.
@@ -145,7 +145,7 @@ def _compile(fresh: Path, interpreters: Sequence[Interpreter], environ: Mapping[
     compilers = [
         subprocess.Popen(
             [str(one.path), *command, *places],
-            env={**kept, "PYTHONHASHSEED": "0"},
+            env=kept,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
