@@ -51,7 +51,7 @@ class Clock:
 
     def now(self) -> Instant:
         """Both at once."""
-        return Instant(time.time(), time.monotonic())
+        return Instant(self.wall(), self.steady())
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

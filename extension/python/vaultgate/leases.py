@@ -51,7 +51,7 @@ class Lifetime:
     def over(self, now: Instant) -> bool:
         """Whether it may no longer be used.
 
-        That is `remaining_s(now) <= 0`, spelt out: every read from memory comes through here, and a call costs as much as the rest.
+        That is `remaining_s(now) <= 0`, spelt out: every read from memory comes through here, and calls are what it would spend.
         """
         usable_s = self.ttl_s - self.margin_s
         sent = self.sent
