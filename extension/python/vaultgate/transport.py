@@ -173,13 +173,15 @@ class Connections:
         connection.close()
 
     def _open(self, origin: Origin, deadline: float) -> _Connection:
-        sock = socket.create_connection((origin.host, origin.port), timeout=_left(deadline, self._clock))
+        # Names go as bytes: for a str, getaddrinfo and ssl import the IDNA codec and Unicode's tables, and ours are ASCII.
+        host = origin.host.encode("ascii")
+        sock = socket.create_connection((host, origin.port), timeout=_left(deadline, self._clock))  # type: ignore[arg-type]  # as getaddrinfo's
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if origin.scheme == "https":
                 sock.settimeout(_left(deadline, self._clock))
                 name = self._tls.server_name if self._tls else None
-                sock = self._trust().wrap_socket(sock, server_hostname=name or origin.host)
+                sock = self._trust().wrap_socket(sock, server_hostname=name.encode("ascii") if name else host)
         except BaseException:
             sock.close()
             raise
