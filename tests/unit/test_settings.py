@@ -1,0 +1,28 @@
+"""The settings as people see them."""
+
+from __future__ import annotations
+
+from vaultgate import config
+from vaultgate_ops import settings
+from vaultgate_ops.local.paths import checkout
+
+
+def test_the_documentation_is_what_the_code_says() -> None:
+    """docs/configuration.md is `make docs`' output; a setting that was added without it fails here."""
+    assert (checkout() / "docs" / "configuration.md").read_text(encoding="utf-8") == settings.markdown()
+
+
+def test_every_setting_is_shown_with_its_origin() -> None:
+    """What the environment sets is told from what is a default, and problems come along."""
+    rows, problems = settings.effective({"VAULT_ADDR": "https://vault.example.com", "VAULTGATE_GARD": "open"})
+    assert [row.name for row in rows] == [setting.name for setting in config.SETTINGS]
+    shown = {row.name: (row.value, row.origin) for row in rows}
+    assert shown["VAULT_ADDR"] == ("https://vault.example.com", "environment")
+    assert shown["VAULTGATE_LISTEN"] == ("127.0.0.1:8200", "default")
+    assert any("VAULTGATE_GUARD" in problem for problem in problems)
+    assert any("VAULT_AUTH_ROLE" in problem for problem in problems)
+
+
+def test_a_good_environment_has_no_problems() -> None:
+    """Two variables are enough."""
+    assert settings.effective({"VAULT_ADDR": "https://vault.example.com", "VAULT_AUTH_ROLE": "app"})[1] == []
