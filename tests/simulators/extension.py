@@ -73,11 +73,15 @@ class Beside:
         eventually(lambda: waits(self._thread))
         return self
 
-    def result(self) -> Any:
-        """What it gave, or raise what it raised."""
+    def ended(self) -> None:
+        """Wait for its end, whatever that is."""
         self._thread.join(10)
         if self._thread.is_alive():
             raise AssertionError("the call beside did not end")
+
+    def result(self) -> Any:
+        """What it gave, or raise what it raised."""
+        self.ended()
         if self._error is not None:
             raise self._error
         return self._result

@@ -13,14 +13,17 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from vaultgate.errors import DeadlineExceeded, Unreachable, VaultgateError
-from vaultgate.model import Answer
+from vaultgate.http1 import answer_bytes
+from vaultgate.model import Answer, Origin
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from tests.simulators.clock import MovableClock
+    from tests.simulators.loopback import Conversation
 
-    from vaultgate.model import Origin, Request
+    from vaultgate.model import Request
 
 ROLE_ARN = "arn:aws:iam::123456789012:role/vaultgate-records"
 SERVER_ID = "vault.vaultgate.local"
@@ -59,6 +62,17 @@ class Gate:
         self.arrived.set()
         if not self._open.wait(20):
             raise AssertionError("the test never opened the gate")
+
+
+def over_http(server: SimulatedVault) -> Conversation:
+    """The same Vault for a process of its own, by way of `loopback`."""
+
+    def converse(connection: socket.socket, next_request: Callable[[], Request | None]) -> None:
+        while (request := next_request()) is not None:
+            answer = server.exchange(Origin("http", "127.0.0.1", 1), request, float("inf"))
+            connection.sendall(answer_bytes(answer, to_head=request.method == "HEAD"))
+
+    return converse
 
 
 class _Token:
