@@ -85,7 +85,7 @@ def _fail_init(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
         api.register(EVENTS)
         api.init_error(error.code, str(error))
     except VaultgateError as unheard:
-        journal.warn("unheard", f"Lambda did not take the error: {unheard}")
+        journal.error("unheard", f"Lambda did not take the error: {unheard}")
     return _CONFIGURATION if isinstance(error, ConfigurationError) else _FAILED
 
 
