@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test check layer bench docs
+.PHONY: help setup demo up down test test-compose check layer bench docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ layer: setup ## Build build/layer/ and build/vaultgate-layer.zip
 test: setup layer ## Set up everything and run the whole test suite
 	@$(VAULTGATE) up --only-fetch
 	@$(BIN)/python -m pytest
+
+test-compose: setup ## Bring docker-compose.yml up for real; starts an engine of its own if none answers (as root)
+	@$(BIN)/python tests/compose/run.py
 
 check: setup layer ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

@@ -1,0 +1,231 @@
+"""docker-compose.yml on a real engine; `make test-compose` runs this, `make test` doesn't collect it (it needs an engine)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+import pytest
+from botocore.exceptions import ClientError
+
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.local.aws import Credentials, EmulatedAws
+from vaultgate_ops.local.compose import engine as engines
+from vaultgate_ops.local.compose.engine import PROJECT
+from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, remove
+from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
+from vaultgate_ops.reporting import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVICES = ("prepare", "vault", "unseal", "mysql", "aws", "bootstrap", "function", "front")
+STAY = ("vault", "unseal", "mysql", "aws", "function", "front")
+DEAD_PID = 2**22  # above the largest pid that Linux gives out
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    """The whole file, up and healthy, in a project of its own."""
+    one = Project(f"{demo_name()}", {**os.environ, **CHOSEN_BY_ENGINE}, Silent(), Clock())
+    one.check()
+    one.build()
+    try:
+        one.up("front")
+        yield one
+    finally:
+        remove(one.engine, one.name)
+
+
+@pytest.fixture
+def scene(project: Project, tmp_path: Path) -> ComposeScene:
+    """What the administrators see."""
+    return ComposeScene(project, tmp_path)
+
+
+def vaultgate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    program = Path(sys.executable).with_name("vaultgate")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+def everything_of(name: str) -> list[str]:
+    """What the engine holds of a project."""
+    engine, label = engines.connect(os.environ), {"label": f"{PROJECT}={name}"}
+    return [
+        *(str(one.name) for one in engine.containers.list(all=True, filters=label)),
+        *(str(one.name) for one in engine.networks.list(filters=label)),
+        *(str(one.name) for one in engine.volumes.list(filters=label)),
+    ]
+
+
+def test_the_demo_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> None:
+    """`vaultgate demo --docker` exits 0, tells every step of the embedded demo, and leaves nothing in the engine."""
+    before = {str(one.name) for one in engines.connect(os.environ).volumes.list()}
+    done = vaultgate("demo", "--docker")
+    with capsys.disabled():
+        sys.stdout.write(f"\n{done.stdout}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [re.split(r"\s{2,}", line)[0] for line in done.stdout.splitlines()]
+    assert told == [
+        "stack started",
+        "Vault configured",
+        "layer built",
+        "function cold-started",
+        "GET /records answered",
+        "second call is warm",
+        "lease revoked behind its back",
+        "sandbox shut down",
+        "done",
+    ]
+    assert {str(one.name) for one in engines.connect(os.environ).volumes.list()} == before
+
+
+def test_every_service_that_stays_is_healthy_and_every_step_ended_well(project: Project) -> None:
+    """Once `front` is healthy, all others are, and the one-shot services ended with 0."""
+    for service in SERVICES:
+        state = project.container(service).attrs["State"]
+        if service in STAY:
+            assert state["Status"] == "running", service
+        else:
+            assert (state["Status"], state["ExitCode"]) == ("exited", 0), service
+    healthy = [service for service in STAY if project.container(service).attrs["State"]["Health"]["Status"] == "unhealthy"]
+    assert not healthy
+
+
+def test_every_port_is_on_loopback(project: Project) -> None:
+    """What is published is published on 127.0.0.1 alone."""
+    bound = {
+        binding["HostIp"]
+        for service in STAY
+        for bindings in project.container(service).ports.values()
+        for binding in bindings or ()
+    }
+    assert bound == {"127.0.0.1"}
+
+
+def test_no_secret_can_be_read_from_outside_the_volumes(project: Project) -> None:
+    """What was drawn stands in no container's settings, process list or log."""
+    secrets = [
+        project.read("unseal", f"{KEYS}/{name}").decode()
+        for name in ("root-token", "unseal-key", "mysql-root-password", "vault-admin-password")
+    ]
+    for service in SERVICES:
+        container = project.container(service)
+        seen = json.dumps(container.attrs) + container.logs().decode(errors="replace")
+        if container.status == "running":
+            seen += json.dumps(container.top())
+        assert not [secret for secret in secrets if secret in seen], service
+
+
+def test_the_emulated_aws_refuses_a_wrong_key(project: Project, tmp_path: Path) -> None:
+    """A call that is signed with a made-up key gets SignatureDoesNotMatch or an unknown-token error, not an answer."""
+    port = int(project.address("aws", 5000).rpartition(":")[2])
+    aws = EmulatedAws(tmp_path, Clock(), port)
+    with aws.client("sts", Credentials("AKIAIOSFODNN7EXAMPLE", "x" * 40)) as sts, pytest.raises(ClientError) as refused:
+        sts.get_caller_identity()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_mysql_takes_nobody_without_tls(project: Project) -> None:
+    """A connection in clear is refused, and MySQL's own accounts have caching_sha2_password where the server is MySQL."""
+    host, _, port = project.address("mysql", 3306).partition(":")
+    password = project.read("unseal", f"{KEYS}/mysql-root-password").decode()
+    with pytest.raises(pymysql.OperationalError):
+        pymysql.connect(host=host, port=int(port), user="root", password=password, ssl_disabled=True, connect_timeout=5)
+
+
+def test_the_layer_and_the_function_are_read_only(project: Project) -> None:
+    """Neither /opt nor /var/task can be written to from the function's container."""
+    for folder in ("/opt", "/var/task"):
+        assert project.container("function").exec_run(["touch", f"{folder}/x"]).exit_code != 0
+
+
+def test_vault_writes_its_audit_file_to_its_volume(project: Project, scene: ComposeScene) -> None:
+    """The function's reads are in the audit file, by accessor, with no user name in clear."""
+    status, body = scene.get("/records")
+    assert status == 200
+    audit = project.read("vault", "/srv/vault/audit/audit.log").decode()
+    assert '"path":"database/creds/records"' in audit
+    assert body["credential"]["user"] not in audit
+
+
+def test_a_restarted_vault_is_unsealed_and_the_function_goes_on(project: Project, scene: ComposeScene) -> None:
+    """After a restart of Vault's container the function answers again without anybody's help."""
+    project.container("vault").restart()
+    clock = Clock()
+    deadline = clock.steady() + PATIENCE_S
+    answer: tuple[int, dict[str, Any]] = (0, {})
+    while answer[0] != 200:
+        assert clock.steady() < deadline, answer
+        clock.sleep(0.5)
+        answer = scene.get("/records")
+    assert answer[1]["count"] == scene.rows()
+
+
+def test_bringing_it_up_again_changes_nothing(project: Project, scene: ComposeScene) -> None:
+    """A second `up` keeps the containers, the keys and the data, and bootstrap finds no change."""
+    before = {service: project.container(service).id for service in STAY}
+    token = project.read("unseal", f"{KEYS}/root-token")
+    project.up("front")
+    assert {service: project.container(service).id for service in STAY} == before
+    assert project.read("unseal", f"{KEYS}/root-token") == token
+    assert scene.pending_changes() == 0
+
+
+def test_a_volume_of_another_version_is_refused_before_anything_starts(project: Project) -> None:
+    """With a volume of an older format under the project's name, `check` says so in one sentence and starts nothing."""
+    name = "vaultgate-test-old"
+    project.engine.volumes.create(f"{name}_keys", labels={PROJECT: name, "io.vaultgate.format": "0"})
+    try:
+        old = Project(name, {**os.environ, **CHOSEN_BY_ENGINE}, Silent(), Clock())
+        with pytest.raises(CheckFailed, match="is of format 0"):
+            old.check()
+        assert everything_of(name) == [f"{name}_keys"]
+    finally:
+        remove(project.engine, name)
+    assert everything_of(name) == []
+
+
+def test_down_removes_a_demo_whose_owner_is_dead_and_no_other(project: Project) -> None:
+    """`vaultgate down` takes away what a killed demo left, and leaves a living one's project alone."""
+    name = f"vaultgate-demo-{DEAD_PID}-1"
+    project.engine.volumes.create(f"{name}_keys", labels={PROJECT: name, "io.vaultgate.format": "1"})
+    done = vaultgate("down", "--name", "nobody")
+    assert done.returncode == 0, done.stderr
+    assert everything_of(name) == []
+    assert project.container("front").status == "running"
+
+
+def test_stopping_the_function_gives_everything_back(project: Project, scene: ComposeScene) -> None:
+    """`docker stop` of the function reaches the extension as SHUTDOWN: no lease and no database user is left."""
+    assert scene.get("/records")[0] == 200
+    scene.stop_function()
+    clock = Clock()
+    deadline = clock.steady() + PATIENCE_S
+    while scene.leases() or scene.database_users():
+        assert clock.steady() < deadline, scene.leases()
+        clock.sleep(0.2)
+    project.container("function").start()
+    project.up("front")
+
+
+def test_removing_a_project_leaves_nothing(project: Project) -> None:
+    """A second project can come up beside the first, and after `remove` no container, network or volume of it is there."""
+    name = "vaultgate-test-second"
+    second = Project(name, {**os.environ, **CHOSEN_BY_ENGINE}, Silent(), Clock())
+    try:
+        second.up("prepare")
+        assert everything_of(name)
+    finally:
+        remove(second.engine, name)
+    assert everything_of(name) == []
+    assert project.container("front").status == "running"
