@@ -80,6 +80,7 @@ class _Token:
         self.id = f"hv{'b' if batch else 's'}.simulated-{number}"
         self.accessor = "" if batch else f"accessor-{number}"
         self.policy = policy
+        self.began = 0.0
         self.ends = ends
         self.batch = batch
 
@@ -88,6 +89,7 @@ class _Lease:
     def __init__(self, lease_id: str, token: _Token, ends: float, ttl_s: int) -> None:
         self.id = lease_id
         self.token = token
+        self.began = 0.0
         self.ends = ends
         self.ttl_s = ttl_s
 
@@ -105,6 +107,7 @@ class SimulatedVault:
         principal: who STS says signed the login; None for a signature that STS refuses.
         token_ttl_s, token_type: of tokens that a login gives: `service` or `batch`.
         lease_ttl_s: of database credentials.
+        token_max_s, lease_max_s: how long renewals may keep one alive, from its beginning.
         state: `active`, `sealed`, `standby` (without an active node) or `gone`.
         delay_s: how long each answer takes, by the clock.
         seen: method and path of every request that came, in order.
@@ -127,6 +130,7 @@ class SimulatedVault:
         self.token_ttl_s = 3600
         self.token_type = "service"
         self.lease_ttl_s = 600
+        self.token_max_s = self.lease_max_s = float("inf")
         self.state = "active"
         self.delay_s = 0.0
         self.seen: list[tuple[str, str]] = []
@@ -283,6 +287,7 @@ class SimulatedVault:
     def _mint(self, policy: str, ends: float, *, batch: bool = False) -> _Token:
         self._number += 1
         token = _Token(self._number, policy, ends, batch=batch)
+        token.began = self._clock.wall()
         self.tokens[token.id] = token
         return token
 
@@ -301,8 +306,9 @@ class SimulatedVault:
             ttl = 0 if token.ends == float("inf") else max(0, int(token.ends - self._clock.wall()))
             return _secret({"id": token.id, "accessor": token.accessor, "ttl": ttl, "policies": ["default", token.policy]})
         if verb == "renew-self":
-            token.ends = self._clock.wall() + self.token_ttl_s
-            return _json(200, _envelope(auth=self._auth(token)))
+            now = self._clock.wall()
+            token.ends = min(now + self.token_ttl_s, token.began + self.token_max_s)
+            return _json(200, _envelope(auth=self._auth(token) | {"lease_duration": int(token.ends - now)}))
         if verb == "revoke-self":
             if token.batch:
                 raise _Refusal(400, "batch tokens cannot be revoked")
@@ -319,8 +325,9 @@ class SimulatedVault:
         if lease is None:
             raise _Refusal(400, "invalid lease" if verb == "lookup" else "lease not found")
         if verb == "renew":
-            lease.ends = self._clock.wall() + lease.ttl_s
-            return _json(200, _envelope(lease_id=lease.id, lease_duration=lease.ttl_s, renewable=True))
+            now = self._clock.wall()
+            lease.ends = min(now + lease.ttl_s, lease.began + self.lease_max_s)
+            return _json(200, _envelope(lease_id=lease.id, lease_duration=int(lease.ends - now), renewable=True))
         return _secret({"id": lease.id, "ttl": int(lease.ends - self._clock.wall()), "renewable": True})
 
     def _database_user(self, role: str, token: _Token) -> Answer:
@@ -331,6 +338,7 @@ class SimulatedVault:
         self._number += 1
         ttl_s = self.lease_ttl_s
         lease = _Lease(f"database/creds/records/{self._number}", token, self._clock.wall() + ttl_s, ttl_s)
+        lease.began = self._clock.wall()
         self.leases[lease.id] = lease
         user = {"username": f"v-aws-records-{self._number}", "password": f"made-up-{self._number}"}
         return _json(200, _envelope(lease_id=lease.id, lease_duration=ttl_s, renewable=True, data=user))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from binascii import b2a_base64
+from hashlib import sha256
 
 from vaultgate.errors import LoginRefused, ProtocolViolation, Unreachable
 from vaultgate.leases import Lifetime
@@ -72,6 +73,11 @@ class Token:
         """Show which one, not what it is."""
         return f"Token(accessor={self.accessor!r}, {self.lifetime!r})"
 
+    @property
+    def name(self) -> str:
+        """What tells it from our other tokens without showing it; batch tokens have no accessor."""
+        return self.accessor or sha256(self.secret.reveal().encode()).hexdigest()[:16]
+
     def renewed(self, sent: Instant, ttl_s: float) -> Token:
         """The same token with a new life."""
         lifetime = Lifetime(sent, ttl_s, min(self.lifetime.margin_s, ttl_s / 2))
@@ -114,6 +120,7 @@ class AwsLogin:
             Secret(auth["client_token"]),
             str(auth.get("accessor") or ""),
             lifetime,
+            renewable=auth.get("renewable") is True,
             batch=auth.get("token_type") == "batch",
         )
 

@@ -51,7 +51,7 @@ class Broker:
         self._lock = threading.Lock()
         self._shelf = Shelf(config.cache_bytes)
         self._flights: dict[Key, Flight] = {}
-        self._dead: set[str] = set()  # accessors of tokens whose answers may still be on their way
+        self._dead: set[str] = set()  # names of tokens whose answers may still be on their way
         self._invocation_ends: float | None = None
         self._closing = False
 
@@ -114,7 +114,7 @@ class Broker:
     def _renew(self, key: Key, entry: Entry, deadline: float) -> bool:
         """Keep a lease alive, which is cheaper than another; False where that doesn't buy enough."""
         token = self._session.token(deadline)
-        if not entry.renewable or entry.owner != token.accessor:
+        if not entry.renewable or entry.owner != token.name:
             return False
         sent = self._clock.now()
         try:
@@ -133,8 +133,8 @@ class Broker:
 
     def _forget(self, token: Token) -> None:
         with self._lock:
-            self._dead.add(token.accessor)
-            self._shelf.drop_owner(token.accessor)
+            self._dead.add(token.name)
+            self._shelf.drop_owner(token.name)
 
     # --- requests ---
 
@@ -235,9 +235,7 @@ class Broker:
             return None
         if not lease_id or ttl_s <= 0 or document.get("wrap_info") or document.get("auth"):
             return None
-        entry = Entry(
-            answer, lease_id, self._life(sent, ttl_s, token), token.accessor, renewable=document.get("renewable") is True
-        )
+        entry = Entry(answer, lease_id, self._life(sent, ttl_s, token), token.name, renewable=document.get("renewable") is True)
         self._session.leased(token, entry.lifetime)
         return entry
 

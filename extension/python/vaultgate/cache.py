@@ -39,7 +39,7 @@ class Entry:
         answer: Vault's, whole.
         lease_id: of the secret in it.
         lifetime: how long it may be handed out.
-        owner: accessor of the token it was got with, and dies with.
+        owner: name of the token it was got with, and dies with.
         renewable: whether Vault may give the lease more time.
         first_ttl_s: what Vault gave at first; a renewal is measured by it. By default the lifetime's.
 
@@ -149,10 +149,10 @@ class Shelf:
                 return True
         return False
 
-    def drop_owner(self, accessor: str) -> None:
+    def drop_owner(self, owner: str) -> None:
         """Forget what was got with a token: it is dead, and its leases with it."""
         for key, entry in tuple(self._entries.items()):
-            if entry.owner == accessor:
+            if entry.owner == owner:
                 self.drop(key)
 
     def clear(self) -> None:

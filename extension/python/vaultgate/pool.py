@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 
+from vaultgate.errors import VaultgateError
 from vaultgate.secret import Secret
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ def hints_at_revocation(error: BaseException) -> bool:
     if isinstance(error, RuntimeError):
         return "cryptography" in str(error)
     code = error.args[0] if error.args else None
-    return code in _SIGNS
+    return isinstance(code, int) and code in _SIGNS
 
 
 class Credential:
@@ -110,6 +111,7 @@ class MysqlPool:
         self._arguments = arguments
         self._clock = clock
         self._resting: list[_Resting] = []
+        self._dead: set[str] = set()  # leases whose connections may still be lent
         self._lock = threading.Lock()
 
     @contextmanager
@@ -172,19 +174,31 @@ class MysqlPool:
         return True
 
     def _give_back(self, connection: Any, credential: Credential) -> None:
-        if not credential.alive():
+        if not credential.alive() or not connection.open:
             _close(connection)
             return
-        if connection.server_status & _IN_TRANSACTION:
-            connection.rollback()
+        try:
+            if connection.server_status & _IN_TRANSACTION:
+                connection.rollback()
+        except Exception:  # noqa: BLE001 - the block is over and went well; closing rolls back too
+            _close(connection)
+            return
         with self._lock:
-            self._resting.append(_Resting(connection, credential, self._clock.now()))
+            dead = bool(credential.lease_id) and credential.lease_id in self._dead
+            if not dead:
+                self._resting.append(_Resting(connection, credential, self._clock.now()))
+        if dead:
+            _close(connection)
 
     def _judge(self, credential: Credential) -> bool:
         """After a sign of revocation: True if the lease is dead, and everything made with it is gone."""
-        if not credential.lease_id or not self._lease_is_dead(credential.lease_id):
-            return False
+        try:
+            if not credential.lease_id or not self._lease_is_dead(credential.lease_id):
+                return False
+        except VaultgateError:
+            return False  # nobody says so; the database's error is what the caller must see
         with self._lock:
+            self._dead.add(credential.lease_id)
             gone = [one for one in self._resting if one.credential.lease_id == credential.lease_id]
             self._resting = [one for one in self._resting if one.credential.lease_id != credential.lease_id]
         for one in gone:

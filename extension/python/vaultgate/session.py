@@ -51,7 +51,7 @@ class Session:
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._retired: list[Token] = []
-        self._last_lease: dict[str, Lifetime] = {}  # by accessor: what of a token's leases ends last
+        self._last_lease: dict[str, Lifetime] = {}  # by token: what of a token's leases ends last
         self._flight: Flight | None = None
         self._healed: Instant | None = None
         self._closing = False
@@ -118,9 +118,9 @@ class Session:
         """Take note of a lease that was got with a token."""
         now = self._clock.now()
         with self._lock:
-            known = self._last_lease.get(token.accessor)
+            known = self._last_lease.get(token.name)
             if known is None or known.remaining_s(now) < lifetime.remaining_s(now):
-                self._last_lease[token.accessor] = lifetime
+                self._last_lease[token.name] = lifetime
 
     def heal(self, token: Token, deadline: float) -> bool:
         """After Vault refused a token: True if it was dead, and another can be had."""
@@ -181,13 +181,13 @@ class Session:
 
     def _is_current(self, token: Token) -> bool:
         """Whether a token, perhaps renewed since, is the one in use."""
-        return self._token is not None and self._token.secret.reveal() == token.secret.reveal()
+        return self._token is not None and self._token.name == token.name
 
     def _spent(self, now: Instant) -> list[Token]:
         """Replaced tokens that nothing handed out depends on any more."""
         spent = []
         for token in self._retired:
-            last = self._last_lease.get(token.accessor)
+            last = self._last_lease.get(token.name)
             if last is None or last.over(now):
                 spent.append(token)
         return spent

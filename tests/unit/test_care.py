@@ -1,0 +1,140 @@
+"""How the token and the leases in use are looked after at each INVOKE: make before break."""
+
+from __future__ import annotations
+
+import pytest
+from tests.simulators.extension import CREDS, Extension, cache, user
+
+
+@pytest.fixture
+def extension() -> Extension:
+    """Tokens of an hour, leases of ten minutes."""
+    return Extension()
+
+
+def invoke(extension: Extension) -> None:
+    """An INVOKE, and all that it causes."""
+    busy = extension.broker.tick()
+    if busy is not None:
+        busy.join(10)
+        assert not busy.is_alive()
+
+
+def test_nothing_is_due_while_there_is_time(extension: Extension) -> None:
+    """An invocation that finds token and leases young costs Vault nothing."""
+    extension.ask()
+    extension.clock.advance(390)
+    asked = len(extension.server.seen)
+    assert extension.broker.tick() is None
+    assert len(extension.server.seen) == asked
+
+
+def test_a_lease_in_use_is_renewed(extension: Extension) -> None:
+    """With a third of its life left, a lease that was handed out is renewed: the same user, a new life."""
+    name = user(extension.ask())
+    extension.ask()
+    extension.clock.advance(410)
+    invoke(extension)
+    extension.clock.advance(300)
+    answer = extension.ask()
+    assert (user(answer), cache(answer)) == (name, "hit")
+    assert int(answer.header("X-Vaultgate-Lease-Remaining") or 0) == 290
+    assert extension.server.count("PUT", "sys/leases/renew") == 1
+
+
+def test_a_lease_nobody_asks_for_is_let_go(extension: Extension) -> None:
+    """What was fetched once and never asked for again costs nothing and ends."""
+    extension.ask()
+    extension.clock.advance(410)
+    invoke(extension)
+    assert extension.server.count("PUT", "sys/leases/renew") == 0
+    assert extension.server.count("GET", CREDS) == 1
+
+
+def test_near_its_max_ttl_a_lease_is_replaced_before_it_ends(extension: Extension) -> None:
+    """A renewal that buys little makes the extension fetch a new user while the old one still lives."""
+    extension.server.lease_max_s = 650
+    old = user(extension.ask())
+    extension.ask()
+    extension.clock.advance(410)
+    invoke(extension)
+    answer = extension.ask()
+    assert cache(answer) == "hit"
+    assert user(answer) != old
+    assert len(extension.server.leases) == 2
+
+
+def test_a_refused_renewal_replaces_too(extension: Extension) -> None:
+    """A lease that was revoked meanwhile can't be renewed; another takes its place before anybody meets the dead one."""
+    old = user(extension.ask())
+    extension.ask()
+    extension.server.revoke_leases()
+    extension.clock.advance(410)
+    invoke(extension)
+    answer = extension.ask()
+    assert (cache(answer), user(answer) != old) == ("hit", True)
+
+
+def test_a_failed_refresh_keeps_what_is_there(extension: Extension) -> None:
+    """With Vault gone, the lease on the shelf is handed out to its end, and not beyond."""
+    name = user(extension.ask())
+    extension.ask()
+    extension.clock.advance(410)
+    extension.server.state = "gone"
+    invoke(extension)
+    assert user(extension.ask()) == name
+    assert "refresh-failed" in extension.events
+    extension.clock.advance(190)
+    extension.server.state = "active"
+    assert user(extension.ask()) != name
+
+
+def test_the_token_is_renewed(extension: Extension) -> None:
+    """With a third of its life left, the token is renewed, and no login follows."""
+    extension.ask()
+    extension.clock.advance(2500)
+    invoke(extension)
+    assert "token-renewed" in extension.events
+    extension.clock.advance(3000)
+    assert extension.ask().ok
+    assert extension.server.logins == 1
+
+
+def test_near_its_max_ttl_the_token_is_replaced_and_lives_until_its_last_lease_is_over(extension: Extension) -> None:
+    """The new token is there before the old one ends; a credential of the old one stays good, then that token goes."""
+    extension.server.token_max_s = 3700
+    extension.ask("secret/data/records")
+    extension.clock.advance(2450)
+    extension.ask()
+    invoke(extension)
+    assert extension.server.logins == 2
+    assert len(extension.server.leases) == 1
+    assert cache(extension.ask()) == "hit"
+    assert extension.server.count("POST", "auth/token/revoke-self") == 0
+    extension.clock.advance(595)
+    invoke(extension)
+    assert extension.server.count("POST", "auth/token/revoke-self") == 1
+    assert extension.server.logins == 2
+
+
+def test_a_batch_token_is_replaced_without_a_renewal(extension: Extension) -> None:
+    """Batch tokens can't be renewed; the extension doesn't try, and keeps what the new one fetches."""
+    extension.server.token_type = "batch"
+    extension.ask()
+    extension.clock.advance(2500)
+    invoke(extension)
+    assert extension.server.logins == 2
+    assert extension.server.count("POST", "auth/token/renew-self") == 0
+    assert cache(extension.ask()) == "miss"
+    assert cache(extension.ask()) == "hit"
+
+
+def test_close_gives_back_replaced_tokens_too(extension: Extension) -> None:
+    """At SHUTDOWN nothing that is ours stays."""
+    extension.server.token_max_s = 3700
+    extension.ask("secret/data/records")
+    extension.clock.advance(2450)
+    extension.ask()
+    invoke(extension)
+    extension.broker.close()
+    assert set(extension.server.tokens) == {extension.server.root_token}
