@@ -7,6 +7,7 @@ Source: github.com/aws/aws-lambda-runtime-interface-emulator, cmd/aws-lambda-rie
 
 from __future__ import annotations
 
+import http
 import http.client
 import json
 import threading
@@ -22,6 +23,10 @@ _MAX_WAIT_S = 15 * 60 + 30.0  # a function's longest time-out, and the emulator'
 
 class FunctionTimedOut(CheckFailed):
     """The function did not answer within its time-out; its sandbox is being reset."""
+
+
+class InitFailed(CheckFailed):
+    """An extension did not come up, so neither did the function; the emulator tells no more than that to its caller."""
 
 
 class FunctionEndpoint:
@@ -49,16 +54,19 @@ class FunctionEndpoint:
             event: any JSON value.
 
         Returns:
-            what the function returned, or ``{"errorMessage", "errorType", ...}`` if it, its runtime or an extension failed.
+            what the function returned, or ``{"errorMessage", "errorType", ...}`` if it or its runtime failed.
 
         Raises:
             FunctionTimedOut: it ran out of time.
+            InitFailed: an extension did not come up.
             Unreachable: the emulator is not there, died, or answered without a result.
         """
         with self._turn:
             status, body = self._exchange(json.dumps(event).encode())
         if body.startswith(_TIMED_OUT):
             raise FunctionTimedOut(f"The function did not answer: {body.decode(errors='replace')}.")
+        if status == http.HTTPStatus.BAD_GATEWAY and not body:
+            raise InitFailed("The sandbox did not come up.")
         try:
             return json.loads(body)
         except ValueError as error:

@@ -1,16 +1,12 @@
 """A mount namespace for one sandbox: its own /opt, read-only, and its own /tmp, as Lambda gives them.
 
-Rules: nothing outside the namespace changes, and nothing has to be undone: the mounts go with the last process in it. As
-root the namespace is made directly, otherwise inside a user namespace, where we count as root.
-Sources: unshare(1), mount(8), mount_namespaces(7), user_namespaces(7).
+Rules: nothing outside the namespace changes, and nothing has to be undone: the mounts go with the last process in it.
+Sources: mount(8), mount_namespaces(7), user_namespaces(7).
 """
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,24 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OPT, _TMP = Path("/opt"), Path("/tmp")  # noqa: S108 - the mount points themselves, nothing is created in them
-_PROBE_S = 20.0
 # What a mount from a less privileged place must keep (mount_namespaces(7)); for a layer it is right anyway.
 _READ_ONLY = "remount,bind,ro,nosuid,nodev"
 
 
-def enter(layer: Path, scratch: Path, visible: Iterable[Path], *, unshare: str = "unshare") -> list[str]:
+def enter(prefix: Iterable[str], layer: Path, scratch: Path, visible: Iterable[Path]) -> list[str]:
     """The words to put before a command so that it runs in a namespace of its own.
 
     The command loses ``HOME`` and ``TMPDIR``, which Lambda does not set.
 
     Args:
+        prefix: words that give a command mounts of its own (`preflight.mount_namespace`).
         layer: folder to see as /opt.
         scratch: folder to see as /tmp.
         visible: folders that must stay what they are, wherever they lie.
-        unshare: the program of util-linux.
 
     Raises:
-        Missing: this system has no namespaces, or does not let us have one.
+        Missing: one of the visible folders lies in /opt.
     """
     here = [path.resolve() for path in visible]
     hidden = [path for path in here if path.is_relative_to(_OPT)]
@@ -47,7 +42,7 @@ def enter(layer: Path, scratch: Path, visible: Iterable[Path], *, unshare: str =
             "Use a Python and a checkout outside /opt.",
         )
     steps = [shlex.join(step) for step in mounts(layer.resolve(), scratch.resolve(), here)]
-    return [*_unshare(unshare), "sh", "-c", " && ".join([*steps, "unset HOME TMPDIR", 'exec "$@"']), "sandbox"]
+    return [*prefix, "sh", "-c", " && ".join([*steps, "unset HOME TMPDIR", 'exec "$@"']), "sandbox"]
 
 
 def mounts(layer: Path, scratch: Path, visible: Iterable[Path]) -> list[list[str]]:
@@ -76,32 +71,3 @@ def mounts(layer: Path, scratch: Path, visible: Iterable[Path]) -> list[list[str
 def _parked(path: Path) -> Path:
     """Where a path is found while the real /tmp is mounted on /opt."""
     return _OPT / path.relative_to(_TMP) if path.is_relative_to(_TMP) else path
-
-
-def _unshare(program: str) -> list[str]:
-    """The unshare command that works here: without a user namespace if that is allowed."""
-    if sys.platform != "linux":
-        raise Missing(
-            "The embedded stack needs Linux: its sandboxes are mount namespaces.",
-            "Use docker compose: vaultgate up --docker.",
-        )
-    said = ""
-    for flags in ("-m", "-rm") if os.geteuid() == 0 else ("-rm",):
-        try:
-            trial = subprocess.run(
-                [program, flags, "mount", "--bind", str(_OPT), str(_OPT)],
-                capture_output=True,
-                text=True,
-                timeout=_PROBE_S,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise Missing(f"{program} is not here.", "Install the package util-linux.") from error
-        if trial.returncode == 0:
-            return [program, flags]
-        said = trial.stderr.strip() or f"status {trial.returncode}"
-    raise Missing(
-        f"This system does not let us have a mount namespace ({said}).",
-        "Run as root; or as root: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
-        "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), docker run --privileged (in a container).",
-    )

@@ -8,6 +8,7 @@ mounted read-only; /tmp is the sandbox's own. The emulator does the init at the 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -18,19 +19,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import Unreachable
-from vaultgate_ops.local import markers, namespace, paths, processes
-from vaultgate_ops.local.function_endpoint import INVOKE_PATH, FunctionEndpoint
+from vaultgate_ops.local import markers, namespace, paths, preflight, processes
+from vaultgate_ops.local.function_endpoint import INVOKE_PATH, FunctionEndpoint, InitFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
 _INIT_REPORT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)")
+_FATAL = re.compile(r"First fatal error stored in appctx: (\S+)")
+_EMULATORS = re.compile(r".{24} \[[A-Z]+\] \(rapid\) |(START|END|REPORT) RequestId: ")
 _OVERDUE = re.compile(r"the agent extension-(.+)-\d+ did not exit after deadline")
 # The emulator gives 2 s to runtime and extensions, then kills them and waits up to 9 s for that (lambda/rapid/shutdown.go).
 _SHUTDOWN_S = 13.0
 _KILL_S = 5.0
 _POLL_S = 0.01
+_QUOTED_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,9 @@ class Sandbox:
             Unreachable: it ended, or did not answer; with the last lines it wrote.
         """
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        seen = (self._folder, self._code, self._emulator.parent, Path(sys.prefix), Path(sys.base_prefix))
-        prefix = namespace.enter(self._layer, self._scratch, (*seen, self._python.parent, *self._visible))
+        programs = (self._emulator.parent, self._python.parent, Path(sys.prefix), Path(sys.base_prefix))
+        visible = (self._folder, self._code, *programs, *self._visible)
+        prefix = namespace.enter(preflight.mount_namespace(os.environ), self._layer, self._scratch, visible)
         processes.on_free_port(lambda port: self._attempt(port, prefix))
 
     def _attempt(self, port: int, prefix: list[str]) -> None:
@@ -134,8 +139,13 @@ class Sandbox:
             extra=self._environment,
             cwd=self._code,
         )
-        process.await_ready(lambda: _listens(port), self._clock)
-        self._process, self._endpoint = process, FunctionEndpoint(f"http://{address}{INVOKE_PATH}")
+        self._process = process
+        try:
+            process.await_ready(lambda: _listens(port), self._clock)
+        except BaseException:
+            self.kill()
+            raise
+        self._endpoint = FunctionEndpoint(f"http://{address}{INVOKE_PATH}")
 
     @property
     def url(self) -> str:
@@ -149,15 +159,23 @@ class Sandbox:
             event: any JSON value.
 
         Returns:
-            what the function returned, or ``{"errorMessage", "errorType", ...}`` if it, its runtime or an extension failed.
+            what the function returned, or ``{"errorMessage", "errorType", ...}`` if it or its runtime failed.
 
         Raises:
             FunctionTimedOut: it ran out of time.
+            InitFailed: an extension did not come up; with its last words.
             Unreachable: the emulator died, or gave no result; with the last lines it wrote.
         """
         process, endpoint = self._running()
         try:
             return endpoint.invoke(event)
+        except InitFailed as error:
+            log = self.log()
+            reason = (_FATAL.findall(log) or ["no reason given"])[-1]
+            words = " | ".join([line for line in log.splitlines() if line and not _EMULATORS.match(line)][-_QUOTED_LINES:])
+            raise InitFailed(
+                f"{error.message.rstrip('.')} ({reason}); it said: {words or 'nothing'}", f"Read {process.log}."
+            ) from error
         except Unreachable as error:
             raise process.failure(error.message.rstrip(".")) from error
 
@@ -198,8 +216,12 @@ class Sandbox:
             Unreachable: a process outlived it.
         """
         deadline = self._clock.steady() + _KILL_S
-        while found := markers.find(self._folder, self._part):
-            if self._clock.steady() > deadline:
+        # Nothing is left when nothing is found twice: a process that is just being started shows no markers for a moment.
+        seen_nobody = 0
+        while seen_nobody < 2:  # noqa: PLR2004 - see above
+            found = markers.find(self._folder, self._part)
+            seen_nobody = 0 if found else seen_nobody + 1
+            if found and self._clock.steady() > deadline:
                 raise Unreachable(f"Process {found[0].identity.pid} of a sandbox can't be ended.")
             for one in found:
                 one.identity.send(signal.SIGKILL)
