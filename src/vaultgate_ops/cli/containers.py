@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ def up() -> None:
         project.check()
         project.build()
         project.up("front")
-    folder = paths.build_folder() / "stacks" / "docker"
+    folder = paths.build_folder() / "compose"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for line in _exports(project, ComposeScene(project, folder)):
         speech.line(line)
@@ -53,12 +53,14 @@ def up() -> None:
 
 def down() -> None:
     """Remove the project, and demos whose owner is dead. Without an engine there is nothing to remove."""
-    with suppress(OpsError):
+    try:
         engine = engines.connect(os.environ)
-        for name in (UP, *left_behind(engine)):
-            ended = remove(engine, name)
-            if ended:
-                speech.line(f"{name} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
+    except OpsError:
+        return
+    for name in (UP, *left_behind(engine)):
+        ended = remove(engine, name)
+        if ended:
+            speech.line(f"{name} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
 
 
 def _exports(project: Project, scene: ComposeScene) -> Iterator[str]:

@@ -34,7 +34,7 @@ _FORMAT = "io.vaultgate.format"
 _OLDEST_ENGINE, _OLDEST_API = "20.10", (1, 41)
 _OLDEST_V1 = (1, 29)
 _LOCAL = ("unix://", "npipe://", "http+docker://")
-_SLOW_S = 600
+_ANSWER_S, _SLOW_S = 10, 600
 _EMBEDDED = "or use the embedded stack, which needs no engine (make demo, make up)"
 
 
@@ -64,7 +64,7 @@ def connect(environ: Mapping[str, str]) -> docker.DockerClient:
     """
     address = environ.get("DOCKER_HOST") or _context() or "unix:///var/run/docker.sock"
     try:
-        engine = docker.DockerClient(base_url=address, timeout=_SLOW_S)
+        engine = docker.DockerClient(base_url=address, timeout=_ANSWER_S)
         version = engine.version()
     except (DockerException, OSError) as error:
         if any(isinstance(cause, PermissionError) for cause in _causes(error)):
@@ -75,7 +75,10 @@ def connect(environ: Mapping[str, str]) -> docker.DockerClient:
         raise Unreachable(
             f"No container engine answers at {address}.", f"Start Docker, or point DOCKER_HOST to an engine, {_EMBEDDED}."
         ) from error
+    # A pull may say nothing for a while.
+    engine.api.timeout = _SLOW_S
     if _numbers(version["ApiVersion"]) < _OLDEST_API:
+        engine.close()
         raise Missing(
             f"The container engine at {address} is {version['Version']}, older than {_OLDEST_ENGINE}.",
             f"Update it, {_EMBEDDED}.",
