@@ -123,8 +123,7 @@ class DelayProxy:
             # Ends that leave in the middle are theirs to explain.
             with contextlib.suppress(OSError, EOFError, ValueError, asyncio.LimitOverrunError):
                 await self._converse(reader, writer, delay_s)
-            with contextlib.suppress(OSError):
-                writer.close()
+            await _hang_up(writer)
 
         return await asyncio.start_server(converse, "127.0.0.1", port, ssl=tls, limit=_HEAD_LIMIT)
 
@@ -150,13 +149,13 @@ class DelayProxy:
                     return
         finally:
             if upstream is not None:
-                upstream[1].close()
+                await _hang_up(upstream[1])
 
     async def _renewed(
         self, dead: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if dead is not None:
-            dead[1].close()
+            await _hang_up(dead[1])
         return await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_HEAD_LIMIT)
 
     async def _pass_on(
@@ -176,6 +175,12 @@ class DelayProxy:
             writer.write(answer.raw)
             if int(answer.first.split(" ")[1]) > _LAST_INFORMATIONAL:
                 return answer.last or request.last
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _main() -> None:
