@@ -63,18 +63,21 @@ def connect(environ: Mapping[str, str]) -> docker.DockerClient:
         Missing: it is older than 20.10.
     """
     address = environ.get("DOCKER_HOST") or _context() or "unix:///var/run/docker.sock"
+    refused = Denied(
+        f"You may not use the container engine at {address}.",
+        f"Join its group (usermod -aG docker $USER, then log in anew), {_EMBEDDED}.",
+    )
+    silent = Unreachable(
+        f"No container engine answers at {address}.", f"Start Docker, or point DOCKER_HOST to an engine, {_EMBEDDED}."
+    )
     try:
+        _knock(address)
         engine = docker.DockerClient(base_url=address, timeout=_ANSWER_S)
         version = engine.version()
+    except PermissionError as error:
+        raise refused from error
     except (DockerException, OSError) as error:
-        if any(isinstance(cause, PermissionError) for cause in _causes(error)):
-            raise Denied(
-                f"You may not use the container engine at {address}.",
-                f"Join its group (usermod -aG docker $USER, then log in anew), {_EMBEDDED}.",
-            ) from error
-        raise Unreachable(
-            f"No container engine answers at {address}.", f"Start Docker, or point DOCKER_HOST to an engine, {_EMBEDDED}."
-        ) from error
+        raise silent from error
     # A pull may say nothing for a while.
     engine.api.timeout = _SLOW_S
     if _numbers(version["ApiVersion"]) < _OLDEST_API:
@@ -216,16 +219,16 @@ def _context() -> str:
     return ""
 
 
-def _causes(error: BaseException) -> Iterable[BaseException]:
-    """The error, what it came from, and what those carry as arguments (requests and urllib3 wrap so)."""
-    pending, seen = [error], set()
-    while pending:
-        one = pending.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        pending += [each for each in (one.__cause__, one.__context__, *one.args) if isinstance(each, BaseException)]
+def _knock(address: str) -> None:
+    """Open an engine's socket and close it: the SDK hides why it can't, and leaves its own open.
+
+    Raises:
+        OSError: nobody listens, or we may not.
+    """
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_ANSWER_S)
+            probe.connect(address.removeprefix("unix://"))
 
 
 def _told(command: list[str], environ: Mapping[str, str]) -> str:
