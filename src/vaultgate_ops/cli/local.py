@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_NAME = click.option("--name", default="up", show_default=True, help="Tells several stacks apart.")
+
+def _checked(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+        raise click.BadParameter("use up to 40 small letters, digits and hyphens.")
+    return name
+
+
+_NAME = click.option("--name", default="up", show_default=True, callback=_checked, help="Tells several stacks apart.")
 
 
 @click.command()
@@ -74,10 +82,11 @@ def down(name: str) -> None:
 
 
 @click.command()
-def status() -> None:
+@click.option("--name", callback=_checked, help="Only this stack.")
+def status(name: str | None) -> None:
     """Show what runs: part, process, address, health. Exit code 1 unless everything is healthy."""
-    root = paths.stacks_folder()
-    healthy = [_tell(folder) for folder in folders.all_stacks(root)]
+    stacks = folders.all_stacks(paths.stacks_folder())
+    healthy = [_tell(folder) for folder in stacks if name in (None, folder.name)]
     if not healthy:
         raise CheckFailed("No local stack runs.", "Start one: vaultgate up.")
     if not all(healthy):
@@ -107,7 +116,7 @@ def _tell(folder: Path) -> bool:
     """Print one line for each part of a stack; whether all are healthy."""
     if "ports" not in folders.noted(folder):
         owner = folders.owner(folder)
-        speech.line(f"{folder.name}: " + ("left behind" if owner is None else f"process {owner.pid} is starting it"))
+        speech.line(f"{folder.name}: " + ("left behind half-way" if owner is None else f"process {owner.pid} starts it"))
         return False
     parts = Stack.attach(folder, speech.Spoken()).health()
     speech.line(f"{folder.name}:")

@@ -127,7 +127,8 @@ def version_of(binary: Path, environ: Mapping[str, str]) -> tuple[int, int, int]
     Raises:
         _Unfit: it isn't Vault, or doesn't run.
     """
-    told = programs.answer([str(binary), "version"], environ=environ)
+    # No home: one of Vault's database drivers makes ~/.cache/snowflake there, whatever Vault is asked.
+    told = programs.answer([str(binary), "version"], environ={**environ, "HOME": os.devnull})
     if told is None:
         raise _Unfit("no program that can tell its version")
     found = re.match(r"Vault v(\d+)\.(\d+)\.(\d+)", told)
