@@ -30,6 +30,9 @@ BAD = {
     "VAULTGATE_LISTEN": ["0.0.0.0:8200", "8200", "127.0.0.1", "127.0.0.1:0", "10.0.0.1:1", "127.0.0.256:1", "127.0.0.²:1"],
     "VAULTGATE_START": ["late"],
     "VAULTGATE_GUARD": ["secret", "closed"],
+    "VAULTGATE_CACHE": ["secret/*", "=5s", "secret/*=soon"],
+    "VAULT_DEFAULT_CACHE_TTL": ["0", "soon", "-1s"],
+    "VAULT_DEFAULT_CACHE_ENABLED": ["maybe", "2"],
     "VAULTGATE_CACHE_BYTES": ["8 apples", "-1", "8GB", "٣"],
     "VAULTGATE_LEASE_MARGIN": ["ten"],
     "VAULTGATE_ALLOW_HTTP": ["perhaps"],
@@ -88,7 +91,7 @@ def test_all_problems_at_once() -> None:
         ("VAULTGATE_STRAT", "VAULTGATE_START"),
         ("VAULTGATE_LISTN", "VAULTGATE_LISTEN"),
         ("VAULTGATE_GAURD", "VAULTGATE_GUARD"),
-        ("VAULTGATE_CACHE_SIZE", "VAULTGATE_CACHE_BYTES"),
+        ("VAULTGATE_CACHE_BYTE", "VAULTGATE_CACHE_BYTES"),
     ],
 )
 def test_misspelt_name_suggests_the_nearest(wrong: str, right: str) -> None:

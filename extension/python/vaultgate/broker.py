@@ -10,7 +10,7 @@ import json
 import threading
 
 from vaultgate import guard
-from vaultgate.cache import Entry, Shelf, key_of
+from vaultgate.cache import Entry, Shelf, key_of, ttl_without_lease
 from vaultgate.errors import DeadlineExceeded, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.leases import Lifetime, margin_s
@@ -154,6 +154,7 @@ class Broker:
         if not guard.uses_our_token(request):
             token = Secret((request.header("X-Vault-Token") or "").strip())
             answer = self._session.conceal(self._vault.forward(request, token, deadline))
+            self._learn_from(request, answer)
             return self._labelled(answer, "bypass", None)
         key = key_of(request, self._config.namespace)
         control = (request.header("X-Vault-Cache-Control") or "cache").strip().lower()
@@ -195,7 +196,9 @@ class Broker:
             flight.fail(error if isinstance(error, VaultgateError) else VaultgateError("the call broke off"))
             raise
         with self._lock:
-            if entry is not None and not self._closing and entry.owner not in self._dead:
+            # A write took the flight off the list: what it brings may be older than that. Credentials don't age by writes.
+            current = self._flights.get(key) is flight or (entry is not None and bool(entry.lease_id))
+            if entry is not None and current and not self._closing and entry.owner not in self._dead:
                 self._shelf.put(key, entry)
         flight.answer, flight.entry = answer, entry
         self._land(key, flight)
@@ -222,22 +225,27 @@ class Broker:
             sent = self._clock.now()
             answer = self._vault.forward(request, token.secret, deadline)
         answer = self._session.conceal(guard.redact(answer, token.secret))
-        return answer, self._leased(answer, sent, token)
+        return answer, self._entry(request, answer, sent, token)
 
-    def _leased(self, answer: Answer, sent: Instant, token: Token) -> Entry | None:
-        """The entry for an answer that holds a lease and is not for one reader alone."""
-        if not answer.ok or b'"lease_id"' not in answer.body:
+    def _entry(self, request: Request, answer: Answer, sent: Instant, token: Token) -> Entry | None:
+        """How an answer may be kept: for its lease, or for as long as the request and the settings say; None for not at all."""
+        if not answer.ok or request.method not in READS or b'"lease_id"' not in answer.body:
             return None
         try:
             document = json.loads(answer.body)
-            lease_id, ttl_s = document["lease_id"], float(document["lease_duration"])
+            lease_id, ttl_s = str(document["lease_id"] or ""), float(document["lease_duration"])
         except (ValueError, KeyError, TypeError):
             return None
-        if not lease_id or ttl_s <= 0 or document.get("wrap_info") or document.get("auth"):
+        if document.get("wrap_info") or document.get("auth"):
             return None
-        entry = Entry(answer, lease_id, self._life(sent, ttl_s, token), token.name, renewable=document.get("renewable") is True)
-        self._session.leased(token, entry.lifetime)
-        return entry
+        if lease_id and ttl_s > 0:
+            life = self._life(sent, ttl_s, token)
+            self._session.leased(token, life)
+            return Entry(answer, lease_id, life, token.name, renewable=document.get("renewable") is True)
+        asked = self._config.cache_always or request.header("X-Vault-Cache-Control") is not None
+        path = request.path.removeprefix("/v1/")
+        kept_s = ttl_without_lease(path, self._config.cache_rules, self._config.cache_ttl_s, asked=asked)
+        return Entry(answer, "", Lifetime(sent, kept_s), token.name) if kept_s else None
 
     def _life(self, sent: Instant, ttl_s: float, token: Token) -> Lifetime:
         own = Lifetime(sent, ttl_s, margin_s(ttl_s, self._config.lease_margin_s))
@@ -249,6 +257,7 @@ class Broker:
             return
         with self._lock:
             self._flights.clear()  # whoever asks from now on must see what was written
+            self._shelf.drop_touched(request.path.removeprefix("/v1/"))
         if request.path == "/v1/sys/leases/lookup" and answer.status == _BAD_REQUEST:
             try:
                 lease_id = json.loads(request.body)["lease_id"]
@@ -265,6 +274,7 @@ class Broker:
         if entry is not None:
             now = self._clock.now()
             age = now.since(entry.lifetime.sent) if cache == "hit" else 0.0
-            headers.append(("X-Vaultgate-Lease-Remaining", str(max(0, int(entry.lifetime.remaining_s(now))))))
+            if entry.lease_id:
+                headers.append(("X-Vaultgate-Lease-Remaining", str(max(0, int(entry.lifetime.remaining_s(now))))))
         headers.append(("Age", str(max(0, int(age)))))
         return Answer(answer.status, tuple(headers), answer.body)

@@ -1,11 +1,13 @@
 """What is kept of Vault's answers, and under which key: a shelf without a lock and without I/O.
 
-Rules: only answers to GET are kept, and only while their lease lives; never one with `wrap_info` or `auth`, which is
-for one reader alone; never one that a caller's own token fetched. The shelf is bounded by bytes; what was used
-longest ago goes first.
+Rules: only answers to GET and LIST are kept, a leased one while its lease lives, another only where somebody asked for
+that; never one with `wrap_info` or `auth`, which is for one reader alone; never one that a caller's own token fetched. A
+write drops what it may have changed. The shelf is bounded by bytes; what was used longest ago goes first.
 """
 
 from __future__ import annotations
+
+import re
 
 from vaultgate.leases import due
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from vaultgate.leases import Lifetime
     from vaultgate.model import Answer, Request
 
+_KV_KINDS = frozenset({"data", "metadata", "delete", "undelete", "destroy", "subkeys"})
 Key = tuple[str, str, str]
 # What an entry weighs beside its body: keys, headers and Python's own objects, by tracemalloc about 900 bytes.
 _ENTRY_BYTES = 1024
@@ -32,12 +35,47 @@ def key_of(request: Request, namespace: str | None) -> Key | None:
     return request.method, request.target, request.header("X-Vault-Namespace") or namespace or ""
 
 
+def ttl_without_lease(path: str, rules: tuple[tuple[str, float], ...], default_s: float | None, *, asked: bool) -> float:
+    """Seconds that an answer without a lease may be kept; 0 for not at all.
+
+    Args:
+        path: below `/v1/`.
+        rules: globs and seconds; the first that matches decides.
+        default_s: for what no rule matches; None for not at all.
+        asked: whether the request, or the settings, ask for the default.
+    """
+    for glob, seconds in rules:
+        if re.fullmatch(re.escape(glob).replace(r"\*", ".*"), path):
+            return seconds
+    return default_s or 0.0 if asked else 0.0
+
+
+def touches(written: str, kept: str) -> bool:
+    """Whether a write to one path may change what a read of the other gives; when in doubt, yes.
+
+    A secret of KV v2 has several paths: `mount/data/app`, `mount/metadata/app`, `mount/destroy/app` and so on all speak of
+    `app`, and a listing speaks of everything below it. A mount's own path may hold such a word too, so each is tried.
+    """
+    return any(
+        one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+        for one in _subjects(written)
+        for other in _subjects(kept)
+    )
+
+
+def _subjects(path: str) -> set[str]:
+    parts = path.strip("/").split("/")
+    return {"/".join(parts)} | {
+        "/".join(parts[:index] + parts[index + 1 :]) for index, part in enumerate(parts) if part in _KV_KINDS
+    }
+
+
 class Entry:
     """An answer on the shelf.
 
     Args:
         answer: Vault's, whole.
-        lease_id: of the secret in it.
+        lease_id: of the secret in it; empty for an answer without one.
         lifetime: how long it may be handed out.
         owner: name of the token it was got with, and dies with.
         renewable: whether Vault may give the lease more time.
@@ -148,6 +186,16 @@ class Shelf:
                 self.drop(key)
                 return True
         return False
+
+    def drop_touched(self, path: str) -> None:
+        """Forget what a write to a path may have changed; leased secrets stay, their lease says how long they are good.
+
+        Args:
+            path: below `/v1/`.
+        """
+        for key, entry in tuple(self._entries.items()):
+            if not entry.lease_id and touches(path, key[1].partition("?")[0].removeprefix("/v1/")):
+                self.drop(key)
 
     def drop_owner(self, owner: str) -> None:
         """Forget what was got with a token: it is dead, and its leases with it."""

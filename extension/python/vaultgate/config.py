@@ -13,6 +13,7 @@ from vaultgate.errors import ConfigurationError
 from vaultgate.model import Origin, TlsSettings
 from vaultgate.values import (
     boolean,
+    cache_rules,
     choice,
     count,
     duration,
@@ -80,6 +81,13 @@ SETTINGS = (
         "the least level that is logged",
     ),
     Setting("VAULT_RUN_MODE", choice("default", "proxy"), "default", "what is served; file mode is not there yet"),
+    Setting(
+        "VAULT_DEFAULT_CACHE_TTL",
+        positive_duration,
+        None,
+        "how long reads without a lease are kept, if a request asks by X-Vault-Cache-Control or the next setting is true",
+    ),
+    Setting("VAULT_DEFAULT_CACHE_ENABLED", boolean, "false", "keep reads without a lease unless a request says nocache"),
     Setting("VAULTGATE_LISTEN", listen_address, "127.0.0.1:8200", "the loopback address of the proxy"),
     Setting(
         "VAULTGATE_START",
@@ -94,6 +102,12 @@ SETTINGS = (
         "header",
         "header: a request must carry X-Vault-Request: true or X-Vault-Token; warn: log those that don't; open: let them in",
     ),
+    Setting(
+        "VAULTGATE_CACHE",
+        cache_rules,
+        None,
+        "`glob=duration,...` for reads without a lease, before the two settings above; 0 is never; the first that matches counts",
+    ),
     Setting("VAULTGATE_CACHE_BYTES", size, "8MiB", "the most memory that kept answers may take"),
     Setting(
         "VAULTGATE_LEASE_MARGIN",
@@ -107,13 +121,10 @@ SETTINGS = (
 NOT_YET = frozenset(
     {
         "VAULT_ASSUMED_ROLE_ARN",
-        "VAULT_DEFAULT_CACHE_ENABLED",
-        "VAULT_DEFAULT_CACHE_TTL",
         "VAULT_RATE_LIMIT",
         "VAULTGATE_ADDRESSES",
         "VAULTGATE_ALLOW",
         "VAULTGATE_ALLOW_SINK",
-        "VAULTGATE_CACHE",
         "VAULTGATE_CONFIG",
         "VAULTGATE_DENY",
         "VAULTGATE_EXEC_NEXT",
@@ -135,7 +146,10 @@ class Config:
     __slots__ = (
         "auth_mount",
         "auth_role",
+        "cache_always",
         "cache_bytes",
+        "cache_rules",
+        "cache_ttl_s",
         "guard",
         "iam_server_id",
         "lease_margin_s",
@@ -153,7 +167,10 @@ class Config:
 
     auth_mount: str
     auth_role: str
+    cache_always: bool
     cache_bytes: int
+    cache_rules: tuple[tuple[str, float], ...]
+    cache_ttl_s: float | None
     guard: str
     iam_server_id: str | None
     lease_margin_s: float | None
@@ -203,7 +220,10 @@ def load(environ: Mapping[str, str]) -> Config:
     return Config(
         auth_mount=values["VAULT_AUTH_PROVIDER"],
         auth_role=values["VAULT_AUTH_ROLE"],
+        cache_always=values["VAULT_DEFAULT_CACHE_ENABLED"],
         cache_bytes=values["VAULTGATE_CACHE_BYTES"],
+        cache_rules=values["VAULTGATE_CACHE"] or (),
+        cache_ttl_s=values["VAULT_DEFAULT_CACHE_TTL"],
         guard=values["VAULTGATE_GUARD"],
         iam_server_id=values["VAULT_IAM_SERVER_ID"],
         lease_margin_s=values["VAULTGATE_LEASE_MARGIN"],
@@ -258,6 +278,8 @@ def _contradictions(environ: Mapping[str, str], values: Mapping[str, object]) ->
     in_clear = isinstance(vault, Origin) and vault.scheme == "http" and not is_loopback(vault.host)
     if in_clear and not values["VAULTGATE_ALLOW_HTTP"]:
         problems.append(f"VAULT_ADDR={vault!r} would send tokens in clear: use https, or set VAULTGATE_ALLOW_HTTP=true")
+    if values["VAULT_DEFAULT_CACHE_ENABLED"] and not environ.get("VAULT_DEFAULT_CACHE_TTL"):
+        problems.append("VAULT_DEFAULT_CACHE_ENABLED needs VAULT_DEFAULT_CACHE_TTL: say how long, such as 30s")
     if bool(environ.get("VAULT_CLIENT_CERT")) != bool(environ.get("VAULT_CLIENT_KEY")):
         problems.append("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go together: set both or none")
     return problems

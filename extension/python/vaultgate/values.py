@@ -128,3 +128,17 @@ def listen_address(text: str) -> tuple[str, int]:
     if not colon or not is_loopback(host):
         raise ValueError("is not a loopback address such as 127.0.0.1:8200")
     return host, _port(port)
+
+
+def cache_rules(text: str) -> tuple[tuple[str, float], ...]:
+    """`glob=duration,...`: path globs, in which `*` stands for anything, and how long what they match may be kept."""
+    rules = []
+    for rule in text.split(","):
+        glob, equals, ttl = rule.strip().rpartition("=")
+        if not equals or not glob:
+            raise ValueError(f"has a rule that is not glob=duration: {rule.strip()!r}")
+        try:
+            rules.append((glob.strip().removeprefix("/").removeprefix("v1/"), duration(ttl.strip())))
+        except ValueError as reason:
+            raise ValueError(f"has a rule whose time {ttl.strip()!r} {reason}") from None
+    return tuple(rules)
