@@ -47,11 +47,12 @@ test: setup layer ## Set up everything and run the whole test suite
 test-compose: setup ## Bring docker-compose.yml up for real; starts an engine of its own if none answers (as root)
 	@$(BIN)/python tests/compose/run.py
 
-check: setup layer ## ruff, mypy, import-linter
+check: setup layer ## ruff, mypy, import-linter, cfn-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=extension/python:src $(BIN)/lint-imports --no-cache
+	@$(BIN)/cfn-lint template.yaml
 
 bench: setup layer ## Measure cold starts and reads; PEER=executable measures another extension beside ours
 	@$(BIN)/python -m benchmarks.extension $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")
