@@ -236,7 +236,10 @@ class SimulatedVault:
         self._ending = [lease for lease in self.leases.values() if lease.token.id not in self.tokens and not lease.token.batch]
 
     def _judged(self, method: str, path: str, request: Request) -> _Token:
-        token = self.tokens.get(request.header("X-Vault-Token") or "")
+        shown = request.header("X-Vault-Token")
+        if not shown:
+            raise _Refusal(403, "permission denied")
+        token = self.tokens.get(shown)
         if token is None:
             raise _Refusal(403, *DEAD_TOKEN)
         wanted = _CAPABILITY[method]
@@ -268,7 +271,7 @@ class SimulatedVault:
     def _login(self, document: dict[str, Any]) -> Answer:
         role = document.get("role")
         if role != "records":
-            raise _Refusal(400, f'entry for role "{role}" not found')
+            raise _Refusal(400, f"entry for role {role} not found")
         headers = json.loads(b64decode(document["iam_request_headers"]))
         said = next((value for name, value in headers.items() if name.lower() == "x-vault-aws-iam-server-id"), None)
         if said is None:
@@ -295,7 +298,7 @@ class SimulatedVault:
         return {
             "client_token": token.id,
             "accessor": token.accessor,
-            "policies": ["default", token.policy],
+            "policies": [token.policy],
             "lease_duration": self.token_ttl_s,
             "renewable": not token.batch,
             "token_type": "batch" if token.batch else "service",
@@ -304,7 +307,7 @@ class SimulatedVault:
     def _token_store(self, verb: str, token: _Token) -> Answer:
         if verb == "lookup-self":
             ttl = 0 if token.ends == float("inf") else max(0, int(token.ends - self._clock.wall()))
-            return _secret({"id": token.id, "accessor": token.accessor, "ttl": ttl, "policies": ["default", token.policy]})
+            return _secret({"id": token.id, "accessor": token.accessor, "ttl": ttl, "policies": [token.policy]})
         if verb == "renew-self":
             now = self._clock.wall()
             token.ends = min(now + self.token_ttl_s, token.began + self.token_max_s)
