@@ -110,9 +110,11 @@ class SimulatedVault:
         token_max_s, lease_max_s: how long renewals may keep one alive, from its beginning.
         state: `active`, `sealed`, `standby` (without an active node) or `gone`.
         delay_s: how long each answer takes, by the clock.
+        old_words: refuse a dead token without calling it invalid, as older versions do.
         seen: method and path of every request that came, in order.
         logins: how many tokens were given to a login.
         tokens, leases: those alive, by id.
+        ever: ids of all tokens there ever were.
         kv: documents of the KV v2 engine, by path below `secret/data/`.
     """
 
@@ -133,9 +135,11 @@ class SimulatedVault:
         self.token_max_s = self.lease_max_s = float("inf")
         self.state = "active"
         self.delay_s = 0.0
+        self.old_words = False
         self.seen: list[tuple[str, str]] = []
         self.logins = 0
         self.tokens: dict[str, _Token] = {}
+        self.ever: set[str] = set()
         self.leases: dict[str, _Lease] = {}
         self.kv: dict[str, dict[str, Any]] = {"records": {"greeting": "hello"}}
         self.root_token = self._mint("root", float("inf")).id
@@ -241,7 +245,7 @@ class SimulatedVault:
             raise _Refusal(403, "permission denied")
         token = self.tokens.get(shown)
         if token is None:
-            raise _Refusal(403, *DEAD_TOKEN)
+            raise _Refusal(403, *((DENIED,) if self.old_words else DEAD_TOKEN))
         wanted = _CAPABILITY[method]
         if not any(fnmatchcase(path, pattern) and wanted in able for pattern, able in self.policies[token.policy]):
             raise _Refusal(403, DENIED)
@@ -292,6 +296,7 @@ class SimulatedVault:
         token = _Token(self._number, policy, ends, batch=batch)
         token.began = self._clock.wall()
         self.tokens[token.id] = token
+        self.ever.add(token.id)
         return token
 
     def _auth(self, token: _Token) -> dict[str, Any]:

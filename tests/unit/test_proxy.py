@@ -1,0 +1,214 @@
+"""The loopback door over real sockets: HTTP in, the guard's verdict, the broker's answer out."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.simulators.extension import CREDS, Beside, Extension, user
+
+from vaultgate.clock import Clock
+from vaultgate.errors import Unreachable
+from vaultgate.http1 import Reader
+from vaultgate.model import Answer, Origin, Request
+from vaultgate.outlets.proxy import Proxy, bind
+from vaultgate.transport import Connections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASKED = ("X-Vault-Request", "true")
+HEAD = b"Host: 127.0.0.1\r\nX-Vault-Request: true\r\n"
+
+
+class Door:
+    """An extension whose proxy is open."""
+
+    def __init__(self, extension: Extension, listener: socket.socket, connections: Connections) -> None:
+        self.extension = extension
+        self.address: tuple[str, int] = listener.getsockname()[:2]
+        self._connections = connections
+
+    def ask(self, method: str, path: str, *headers: tuple[str, str], body: bytes = b"") -> Answer:
+        """An answer to a well-formed request."""
+        origin = Origin("http", *self.address)
+        return self._connections.exchange(origin, Request(method, path, headers, body), Clock().steady() + 10)
+
+    def say(self, raw: bytes) -> tuple[list[int], bool]:
+        """Statuses of the answers to raw bytes, and whether the proxy hung up by itself."""
+        with socket.create_connection(self.address, timeout=10) as connection:
+            connection.sendall(raw)
+            connection.shutdown(socket.SHUT_WR)
+            reader = Reader(connection.recv)
+            statuses = []
+            while True:
+                try:
+                    answer = reader.answer("GET")
+                except Unreachable:
+                    return statuses, False
+                statuses.append(answer.status)
+                if answer.header("Connection") == "close":
+                    return statuses, connection.recv(1) == b""
+
+
+@contextmanager
+def opened(mode: str = "header") -> Iterator[Door]:
+    """A door that is open while the block runs."""
+    extension = Extension()
+    listener = bind(("127.0.0.1", 0))
+    proxy = Proxy(listener, extension.broker, mode, extension.log)
+    connections = Connections(Clock())
+    proxy.start()
+    try:
+        yield Door(extension, listener, connections)
+    finally:
+        connections.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        proxy.close()
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    """A door in `header` mode."""
+    with opened() as made:
+        yield made
+
+
+def test_secret_through_the_door(door: Door) -> None:
+    """A read through the proxy is Vault's answer with our labels."""
+    first, second = (door.ask("GET", f"/v1/{CREDS}", ASKED) for _ in range(2))
+    assert user(first) == user(second)
+    assert [one.header("X-Vaultgate-Cache") for one in (first, second)] == ["miss", "hit"]
+    assert first.header("Content-Type") == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "word"),
+    [
+        (f"/v1/{CREDS}", (), "X-Vault-Request"),
+        (f"/v1/{CREDS}", (ASKED, ("Origin", "http://evil.example.com")), "Origin"),
+        (f"/v1/{CREDS}", (ASKED, ("X-Forwarded-For", "10.0.0.1")), "X-Forwarded-For"),
+        ("/v1/sys/mounts", (ASKED,), "token of your own"),
+        ("/v1/%73ys/mounts", (ASKED,), "token of your own"),
+    ],
+)
+def test_guard_speaks_vaults_language(door: Door, path: str, headers: tuple[tuple[str, str], ...], word: str) -> None:
+    """Whoever is refused gets a 403 that any Vault client shows, with the way to pass, and Vault hears nothing of it."""
+    answer = door.ask("GET", path, *headers)
+    assert (answer.status, answer.header("X-Vaultgate-Error")) == (403, "refused")
+    assert word in "; ".join(json.loads(answer.body)["errors"])
+    assert door.extension.server.seen == []
+    assert door.extension.events == ["refused"]
+
+
+def test_own_token_may_go_anywhere(door: Door) -> None:
+    """With a token of their own a caller reaches what ours may not."""
+    root = ("X-Vault-Token", door.extension.server.root_token)
+    assert door.ask("GET", "/v1/secret/data/records", root).ok
+    assert door.ask("GET", "/v1/sys/mounts", root).status == 404
+    assert door.extension.server.logins == 0
+
+
+def test_warn_mode_lets_in_and_logs() -> None:
+    """In `warn` mode a request without the header passes and leaves a line; in `open` mode it just passes."""
+    with opened("warn") as door:
+        assert door.ask("GET", f"/v1/{CREDS}").ok
+        assert "guard" in door.extension.events
+    with opened("open") as door:
+        assert door.ask("GET", f"/v1/{CREDS}").ok
+        assert "guard" not in door.extension.events
+
+
+def test_unreachable_vault_says_when_to_come_back(door: Door) -> None:
+    """Without Vault the answer is a 503 with Retry-After."""
+    door.extension.server.state = "gone"
+    answer = door.ask("GET", f"/v1/{CREDS}", ASKED)
+    assert (answer.status, answer.header("Retry-After"), answer.header("X-Vaultgate-Error")) == (503, "1", "unreachable")
+
+
+def test_fault_of_ours_is_an_answer(door: Door) -> None:
+    """Whatever we did wrong, the caller gets a 500 and the log a line; the extension goes on."""
+    door.extension.server.afterwards("auth/aws/login", lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    answer = door.ask("GET", f"/v1/{CREDS}", ASKED)
+    assert (answer.status, answer.header("X-Vaultgate-Error")) == (500, "internal")
+    assert [line["kind"] for line in door.extension.logged if line["event"] == "internal"] == ["ZeroDivisionError"]
+    assert door.ask("GET", f"/v1/{CREDS}", ASKED).ok
+
+
+def test_write_through_the_door(door: Door) -> None:
+    """A body reaches Vault as it was sent."""
+    door.extension.server.policies["records"] += (("secret/data/records", {"update"}),)
+    assert door.ask("PUT", "/v1/secret/data/records", ASKED, body=b'{"data": {"a": "\xc3\xa4"}}').ok
+    assert door.extension.server.kv["records"] == {"a": "ä"}
+
+
+def test_head_has_no_body(door: Door) -> None:
+    """The answer to HEAD ends with its head; the connection goes on."""
+    raw = b"HEAD /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"\r\n"
+    with socket.create_connection(door.address, timeout=10) as connection:
+        reader = Reader(connection.recv)
+        for _ in range(2):
+            connection.sendall(raw)
+            assert reader.answer("HEAD").status == 200
+            assert reader.idle
+
+
+def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
+    """Two requests in one piece get two answers, in their order."""
+    absent = b"GET /v1/secret/data/absent HTTP/1.1\r\n" + HEAD + b"\r\n"
+    there = b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"\r\n"
+    assert door.say(there + absent + there) == ([200, 403, 200], False)
+
+
+def test_connection_close_is_heeded(door: Door) -> None:
+    """A client that says close is hung up on after its answer."""
+    raw = b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"Connection: close\r\n\r\n"
+    assert door.say(raw) == ([200], True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET /v1/a HTTP/1.1\r\nHost: 127.0.0.1\nX-Vault-Request: true\r\n\r\n", 400),
+        (b"GET http://127.0.0.1/v1/a HTTP/1.1\r\n" + HEAD + b"\r\n", 400),
+        (b"POST /v1/a HTTP/1.1\r\n" + HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /v1/a HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n", 501),
+        (b"GET /v1/a HTTP/1.0\r\n" + HEAD + b"\r\n", 505),
+    ],
+)
+def test_malformed_request_ends_the_conversation(door: Door, raw: bytes, status: int) -> None:
+    """After what could be read in two ways nothing more is read from that connection, and Vault heard nothing."""
+    assert door.say(raw) == ([status], True)
+    assert door.extension.server.seen == []
+
+
+def test_caller_that_leaves_does_no_harm(door: Door) -> None:
+    """A caller that hangs up in the middle costs only itself."""
+    assert door.say(b"GET /v1/a HT") == ([], False)
+    assert door.ask("GET", f"/v1/{CREDS}", ASKED).ok
+
+
+def test_early_caller_waits_in_the_backlog() -> None:
+    """Between bind and start a caller is kept waiting, not refused."""
+    extension = Extension()
+    listener = bind(("127.0.0.1", 0))
+    connections = Connections(Clock())
+    try:
+        door = Door(extension, listener, connections)
+        early = Beside(lambda: door.ask("GET", f"/v1/{CREDS}", ASKED))
+        proxy = Proxy(listener, extension.broker, "header", extension.log)
+        proxy.start()
+        assert early.result().ok
+        listener.shutdown(socket.SHUT_RDWR)
+    finally:
+        connections.close()
+        listener.close()
+
+
+def test_port_taken() -> None:
+    """A port that is taken is the system's error, for whoever builds the extension to put into words."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        bind(taken.getsockname()[:2])
