@@ -136,6 +136,14 @@ class Broker:
             self._dead.add(token.name)
             self._shelf.drop_owner(token.name)
 
+    def health(self) -> dict[str, object]:
+        """How things stand, without a secret: for a person, or a probe."""
+        token_s = self._session.remaining_s()
+        with self._lock:
+            kept, leases = len(self._shelf), sum(1 for entry in self._shelf if entry.lease_id)
+        remaining = None if token_s is None or token_s == float("inf") else int(token_s)
+        return {"logged_in": token_s is not None, "token_remaining_s": remaining, "answers_kept": kept, "leases_held": leases}
+
     # --- requests ---
 
     def answer(self, request: Request, deadline: float) -> Answer:
@@ -156,6 +164,8 @@ class Broker:
             answer = self._session.conceal(self._vault.forward(request, token, deadline))
             self._learn_from(request, answer)
             return self._labelled(answer, "bypass", None)
+        if (request.header("X-Vault-Token-Options") or "").strip().lower() == "revoke":
+            self._session.renounce(deadline)
         key = key_of(request, self._config.namespace)
         control = (request.header("X-Vault-Cache-Control") or "cache").strip().lower()
         if key is None or control == "nocache":

@@ -143,6 +143,26 @@ class Session:
         self._log.warn("token-dead", "Vault no longer knows our token; logging in anew", accessor=token.accessor)
         return True
 
+    def renounce(self, deadline: float) -> None:
+        """Revoke the token at a caller's wish, so that the next use logs in anew; fine where there is none.
+
+        Raises:
+            VaultgateError: Vault didn't say that it did; the token is no longer used all the same.
+        """
+        with self._lock:
+            token, self._token = self._token, None
+        if token is None:
+            return
+        self._forget(token)
+        self._vault.revoke_self(token.secret, deadline)
+        self._log.info("token-renounced", "the token was revoked at a caller's wish", accessor=token.accessor)
+
+    def remaining_s(self) -> float | None:
+        """Seconds that the live token may be used; None where there is none."""
+        with self._lock:
+            token = self._live()
+        return None if token is None else token.lifetime.remaining_s(self._clock.now())
+
     def conceal(self, answer: Answer) -> Answer:
         """An answer with the ids of our tokens taken out, whoever asked for it.
 

@@ -11,13 +11,13 @@ import json
 
 from vaultgate.errors import DeadlineExceeded, Denied, NotFound, ProtocolViolation, Unreachable, VaultRejected
 from vaultgate.model import Answer, Request
+from vaultgate.secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vaultgate.clock import Clock
     from vaultgate.errors import VaultgateError
     from vaultgate.model import Origin
-    from vaultgate.secret import Secret
     from vaultgate.transport import Transport
 
 FOREVER = float("inf")
@@ -25,6 +25,8 @@ READS = frozenset({"GET", "LIST", "HEAD"})
 # Standby without forwarding, rate limit, and what proxies in front of Vault say while it moves.
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _BACKOFF_S = 0.05
+_LOOKUP_SELF = "auth/token/lookup-self"
+_INVALID = "invalid token"
 # Vault's own, RFC 9110's hop-by-hop, and what is ours or the guard's. Without Accept-Encoding bodies come as they are.
 _NOT_FORWARDED = frozenset(
     {
@@ -84,6 +86,7 @@ class Vault:
         self._namespace = namespace
         self._max_retries = max_retries
         self._clock = clock
+        self._names_the_invalid: bool | None = None
 
     def forward(self, request: Request, token: Secret | None, deadline: float) -> Answer:
         """Send a caller's request on, with this token, and give Vault's answer without its framing.
@@ -131,8 +134,20 @@ class Vault:
         return self._patiently(Request(method, f"/v1/{path}", tuple(headers), body), deadline, again=again)
 
     def token_is_dead(self, token: Secret, deadline: float) -> bool:
-        """Whether Vault proves that a token is no more: it can't look itself up, though the policy we ship grants that."""
-        return self.call("GET", "auth/token/lookup-self", None, token, deadline).status == 403  # noqa: PLR2004 - HTTP
+        """Whether Vault proves that a token is no more.
+
+        A live token can look itself up, as the policy we ship grants. Where that is denied, the words tell: Vault calls a dead
+        token invalid. Versions that don't say so are told by a token that never was; theirs mean both by the same refusal.
+        """
+        answer = self.call("GET", _LOOKUP_SELF, None, token, deadline)
+        if answer.status != 403:  # noqa: PLR2004 - HTTP
+            return False
+        if _INVALID in words_of(answer):
+            return True
+        if self._names_the_invalid is None:
+            nobodys = self.call("GET", _LOOKUP_SELF, None, Secret("vaultgate-asks-what-vault-says-to-nobody"), deadline)
+            self._names_the_invalid = _INVALID in words_of(nobodys)
+        return not self._names_the_invalid
 
     def renew_self(self, token: Secret, deadline: float) -> float:
         """Ask for more time for a token; seconds from now that it may live, infinity for no end.

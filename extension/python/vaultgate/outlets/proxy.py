@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vaultgate.log import Log
     from vaultgate.model import Request
 
+HEALTH_PATH = "/v1/sys/vaultgate/health"
+_OK = 200
 _BACKLOG = 128
 _CONNECTIONS = 64
 # Between requests a client may rest; once it has begun to speak, each piece must come soon.
@@ -122,6 +124,9 @@ class Proxy:
             warning = guard.check_door(request, self._mode)
             if warning:
                 self._log.warn("guard", warning, method=request.method, path=request.path)
+            if request.path == HEALTH_PATH and request.method == "GET":
+                document = json.dumps(self._broker.health()).encode()
+                return Answer(_OK, (("Content-Type", "application/json"),), document)
             if guard.uses_our_token(request):
                 guard.check_path(request)
             return self._broker.answer(request, self._broker.deadline())
