@@ -13,7 +13,7 @@ from tests.simulators.clock import MovableClock
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import Missing, Unreachable
-from vaultgate_ops.local import markers, processes
+from vaultgate_ops.local import markers, preflight, processes
 from vaultgate_ops.local.identity import Identity
 
 if TYPE_CHECKING:
@@ -146,6 +146,13 @@ def test_a_part_that_dies_is_quoted(launch: Launch) -> None:
     assert caught.value.hint == f"Read {process.log}."
 
 
+def test_complaints_are_quoted_before_chatter(launch: Launch) -> None:
+    """Where a log has lines about errors, those are quoted and not the advice after them."""
+    process = launch("database", "echo starting; echo '[ERROR] no lock'; for n in 1 2 3 4 5 6; do echo see https://x; done")
+    process.wait(5)
+    assert process.failure("database ended").message == "database ended; its log ends: [ERROR] no lock"
+
+
 def test_a_silent_part_is_given_up(launch: Launch) -> None:
     """A part that runs and never answers is an error after the deadline, not a hang."""
     with pytest.raises(Unreachable, match=r"vault did not answer within 60 s; it wrote no log"):
@@ -191,6 +198,42 @@ def test_a_full_disk_is_named(launch: Launch, folder: Path) -> None:
         process.await_ready(lambda: False, Clock())
     assert caught.value.message == f"database ended with status 1: the disk that holds {folder / 'logs'} is full."
     assert caught.value.hint == "Free some space there."
+
+
+SMALL_DISK = """
+import pathlib, sys
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import OpsError
+from vaultgate_ops.local import folder, processes
+
+try:
+    with folder.claimed(pathlib.Path(sys.argv[1]), "one", Clock()) as stack:
+        process = processes.start("database", ["sh", "-c", "cat /dev/zero 2>/dev/null >all; exit 1"], stack)
+        process.wait(20)
+        if sys.argv[2] == "part":
+            raise process.failure("database ended")
+        (stack / "ours").write_bytes(bytes(10**6))
+except OpsError as error:
+    print(error.message, error.hint, sep="|", end="")
+"""
+
+
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [("part", "database ended: the disk that holds {}/one/logs is full."), ("we", "The disk that holds {} is full.")],
+)
+def test_a_disk_that_is_really_full_is_named(tmp_path: Path, who: str, told: str) -> None:
+    """When nothing is free, a part's wordless end and our own failed write are both one sentence with the fix."""
+    prefix = preflight.mount_namespace(os.environ)
+    script = 'mount -t tmpfs -o size=1m none "$1" && exec "$2" -c "$3" "$1" "$4"'
+    answer = subprocess.run(
+        [*prefix, "sh", "-c", script, "sh", tmp_path, sys.executable, SMALL_DISK, who],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout == told.format(tmp_path) + "|Free some space there."
 
 
 def test_a_program_that_cannot_run_is_missing(folder: Path) -> None:

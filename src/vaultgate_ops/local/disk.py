@@ -23,6 +23,7 @@ MIB = 1024**2
 # What programs print when a write finds no room: the texts of ENOSPC and EDQUOT.
 FULL_WORDS = ("no space left on device", "disk quota exceeded")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_ELSEWHERE = "Free some space there, or point XDG_CACHE_HOME at a folder on a larger disk."
 
 
 def size(count: float) -> str:
@@ -37,12 +38,13 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def require_space(needs: Mapping[Path, int], purpose: str) -> None:
+def require_space(needs: Mapping[Path, int], purpose: str, hint: str = _ELSEWHERE) -> None:
     """Check that every folder's file system has room for all that is going to be written to it.
 
     Args:
         needs: bytes by folder; the folders need not exist yet.
         purpose: what the room is for, as the subject of a sentence: ``Building Vault``.
+        hint: the fix; by default for what goes to the cache folder.
 
     Raises:
         Missing: one of the file systems has too little.
@@ -58,7 +60,7 @@ def require_space(needs: Mapping[Path, int], purpose: str) -> None:
         if free < needed:
             raise Missing(
                 f"{purpose} needs {size(needed)} of disk space, and {place} has {size(free)} free.",
-                "Free some space there, or point XDG_CACHE_HOME at a folder on a larger disk.",
+                hint,
             )
 
 

@@ -6,6 +6,7 @@ the owner is a process by pid and start time, so a reused pid protects nothing; 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -85,6 +86,10 @@ def claimed(root: Path, name: str, clock: Clock, *, stays: bool = False) -> Iter
     try:
         yield folder
         done = True
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise Missing(f"The disk that holds {root} is full.", "Free some space there.") from error
     finally:
         if not (done and stays):
             with uninterrupted():

@@ -42,7 +42,7 @@ def check(environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
     """
     require_linux(platform.system())
     architecture()
-    disk.require_space({folder: STACK_BYTES}, "The local stack")
+    disk.require_space({folder: STACK_BYTES}, "The local stack", "Free some space there.")
     return mount_namespace(environ)
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 from typing import TYPE_CHECKING, TypeVar
 
 from vaultgate_ops.errors import Missing, Unreachable
-from vaultgate_ops.local.disk import FULL_WORDS
+from vaultgate_ops.local.disk import FULL_WORDS, existing
 from vaultgate_ops.local.identity import Identity
 from vaultgate_ops.local.markers import PART, STACK, variables_of
 
@@ -34,9 +35,11 @@ READY_S = 60.0
 _INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")
 _GRACE_S = 5.0
 _POLL_S = 0.02
+_READ_BYTES = 20_000
 _QUOTED_LINES = 5
 _QUOTED_WIDTH = 200
 _PORT_ATTEMPTS = 5
+_FULL_BYTES = 16 * 1024**2
 
 T = TypeVar("T")
 
@@ -100,7 +103,7 @@ class Process:
 
     def quote(self) -> str:
         """The last lines of its log as one phrase."""
-        return _quote(_last_lines(self.log, self.log_from))
+        return _quote(_end_of(self.log, self.log_from))
 
 
 def start(
@@ -164,28 +167,34 @@ def log_file(folder: Path, part: str) -> Path:
 
 
 def failure(what: str, log: Path, since: int = 0) -> OpsError:
-    """An error that quotes the last lines of a log; ``since`` is the byte to begin at."""
-    lines = _last_lines(log, since)
-    said = f"; {_quote(lines)}"
+    """An error that quotes the end of a log, its complaints if it has any; ``since`` is the byte to begin at."""
+    lines = _end_of(log, since)
     if any("address already in use" in line.lower() for line in lines):
-        return PortTaken(f"{what}, for its port was taken{said}", "Run the command again.")
-    if any(words in line.lower() for line in lines for words in FULL_WORDS):
+        return PortTaken(f"{what}, for its port was taken; {_quote(lines)}", "Run the command again.")
+    if any(words in line.lower() for line in lines for words in FULL_WORDS) or disk_is_full(log.parent):
         return Missing(f"{what}: the disk that holds {log.parent} is full.", "Free some space there.")
-    return Unreachable(f"{what}{said}", f"Read {log}.")
+    return Unreachable(f"{what}; {_quote(lines)}", f"Read {log}.")
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether there is no room for anything; a program that meets that has no room for its last words, either."""
+    return shutil.disk_usage(existing(folder)).free < _FULL_BYTES
 
 
 def _quote(lines: Sequence[str]) -> str:
-    return "its log ends: " + " | ".join(lines) if lines else "it wrote no log"
+    complaints = [line for line in lines if "error" in line.lower()]
+    kept = [line[:_QUOTED_WIDTH] for line in (complaints or lines)[-_QUOTED_LINES:]]
+    return "its log ends: " + " | ".join(kept) if kept else "it wrote no log"
 
 
-def _last_lines(log: Path, since: int) -> list[str]:
+def _end_of(log: Path, since: int) -> list[str]:
     try:
         with log.open("rb") as file:
-            file.seek(max(since, file.seek(0, os.SEEK_END) - _QUOTED_LINES * 1000))
+            file.seek(max(since, file.seek(0, os.SEEK_END) - _READ_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return []
-    return [line.strip()[:_QUOTED_WIDTH] for line in lines if line.strip()][-_QUOTED_LINES:]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def free_port() -> int:
