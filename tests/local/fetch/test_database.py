@@ -259,6 +259,10 @@ def test_no_package_lists_and_no_network(machine: Machine) -> None:
             [f"mariadb-{part}-core-{version}" for part in ("client", "server") for version in ("10.11", "10.6", "9.9")],
             "mariadb-server-core-10.11",
         ),
+        (
+            [f"mariadb-{part}-core{version}" for part in ("client", "server") for version in ("", "-10.6")],
+            "mariadb-server-core",
+        ),
         (["mariadb-server-core", "mariadb-server-core-10.6", "mariadb-client-core-10.6"], "mariadb-server-core-10.6"),
         (["mariadb-server", "mysql-server-core-8.0"], None),
         ([], None),

@@ -36,7 +36,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(environ: dict[str, str], cache: Path) -> Iterator[Start]:
-    """Start fetching in a process of its own, which is dead when the test ends."""
+    """Start fetching in a process of its own; it and the build that it started are dead when the test ends."""
     started: list[subprocess.Popen[str]] = []
 
     def popen(arguments: list[str]) -> subprocess.Popen[str]:
@@ -53,6 +53,10 @@ def start(environ: dict[str, str], cache: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
+    pids = Path(environ["HOME"]) / "pids"
+    for pid in map(int, pids.read_text(encoding="utf-8").split() if pids.exists() else []):
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def find(environ: dict[str, str], reporter: parts.Recorder, cache: Path, archive: str) -> Path:

@@ -179,6 +179,16 @@ def test_unreachable_archive_leads_to_the_build(machine: Machine, programs: Path
     assert "can't be reached (Connection refused)" in machine.reporter.said[0]
 
 
+def test_good_cache_is_only_read(machine: Machine, serve: Callable[..., ReleaseServer]) -> None:
+    """A binary that is whole is used without a lock, so that nobody waits for it and a read-only cache will do."""
+    server = serve(ARCHIVE)
+    found = machine.serves(server).find()
+    lock = found.parent.with_name("linux_amd64.lock")
+    lock.unlink()
+    assert machine.serves(server).find() == found
+    assert not lock.exists()
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "no checksum", "empty checksum", "not executable", "gone"])
 def test_corrupt_cache_is_refetched(machine: Machine, serve: Callable[..., ReleaseServer], damage: str) -> None:
     """A cached binary that doesn't match its checksum is told of in one sentence and fetched again."""
