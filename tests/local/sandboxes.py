@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from vaultgate_ops.clock import Clock
+
 FUNCTION = """\
 import os, threading
 
@@ -72,6 +74,7 @@ def make_sandbox(
     environment: Mapping[str, str] | None = None,
     *,
     emulator: Path | None = None,
+    clock: Clock | None = None,
     name: str = "one",
     timeout_s: int = 30,
 ) -> Sandbox:
@@ -82,6 +85,7 @@ def make_sandbox(
         layer: to see as /opt.
         environment: of the function.
         emulator: instead of AWS's.
+        clock: instead of the real one.
         name: of the sandbox.
         timeout_s: of one invocation.
     """
@@ -97,5 +101,6 @@ def make_sandbox(
         code=code,
         name=name,
         timeout_s=timeout_s,
+        clock=clock,
         visible=[code],
     )

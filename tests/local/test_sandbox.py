@@ -160,6 +160,7 @@ def test_a_killed_sandbox_is_gone_at_once_and_its_extension_hears_nothing(start:
     sandbox.invoke({})
     sandbox.kill()
     assert markers.find(folder) == []
+    assert "Received signal" not in sandbox.log()
     assert "heard SHUTDOWN" not in sandbox.log()
 
 
@@ -190,8 +191,22 @@ def test_a_block_that_fails_kills_its_sandbox(folder: Path, layer: Path) -> None
 
 def test_invoking_what_does_not_run_says_so(folder: Path, layer: Path) -> None:
     """Not started yet, or ended."""
+    sandbox = make_sandbox(folder, layer)
     with pytest.raises(Unreachable, match="not running"):
-        make_sandbox(folder, layer).invoke({})
+        sandbox.invoke({})
+    with sandbox:
+        pass
+    with pytest.raises(Unreachable, match="not running"):
+        sandbox.invoke({})
+
+
+def test_a_sandbox_started_again_tells_of_its_new_life_only(folder: Path, layer: Path) -> None:
+    """The file goes on, its reader begins anew."""
+    sandbox = make_sandbox(folder, layer)
+    for _ in range(2):
+        with sandbox:
+            sandbox.invoke({})
+    assert sandbox.log().count("INIT START") == 1
 
 
 def test_an_emulator_that_died_is_reported_with_its_last_lines(start: Start, folder: Path) -> None:
@@ -233,6 +248,28 @@ def test_an_emulator_that_ends_at_once_is_quoted_and_nothing_is_left(folder: Pat
     sandbox = make_sandbox(folder, layer, emulator=broken)
     with pytest.raises(Unreachable, match=r"status 9.*no such machine"):
         sandbox.start()
+    assert markers.find(folder) == []
+
+
+class ImpatientClock(Clock):
+    """Reads 0 once, then a minute and a half later."""
+
+    def __init__(self) -> None:
+        self._read = False
+
+    def steady(self) -> float:
+        """Jump after the first reading."""
+        before, self._read = self._read, True
+        return 90.0 if before else 0.0
+
+
+def test_an_emulator_that_never_listens_is_ended(folder: Path, layer: Path, tmp_path: Path) -> None:
+    """Patience ends after a minute, and nothing is left."""
+    idle = tmp_path / "rie"
+    idle.write_text("#!/bin/sh\nexec sleep 300\n")
+    idle.chmod(0o755)
+    with pytest.raises(Unreachable, match="did not answer within 60 s"):
+        make_sandbox(folder, layer, emulator=idle, clock=ImpatientClock()).start()
     assert markers.find(folder) == []
 
 
