@@ -67,9 +67,11 @@ def test_server_id_is_signed(server_id: str, wall: float) -> None:
     assert "x-vault-aws-iam-server-id" in headers["Authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
 
 
-def test_absent_parts_leave_no_header() -> None:
+@pytest.mark.parametrize("absent", [None, ""])
+def test_absent_parts_leave_no_header(absent: str | None) -> None:
     """Without a session token and a server id their headers are absent, not empty."""
-    signed = sign_get_caller_identity(AwsKeys("AKID", Secret("secret"), None), None, None, 0.0)
+    token = None if absent is None else Secret(absent)
+    signed = sign_get_caller_identity(AwsKeys("AKID", Secret("secret"), token), None, absent, 0.0)
     assert [name for name, _ in signed.headers] == ["Content-Type", "Host", "X-Amz-Date", "Authorization"]
     assert (signed.url, signed.body) == ("https://sts.amazonaws.com/", b"Action=GetCallerIdentity&Version=2011-06-15")
 
