@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.errors import CheckFailed, Unreachable
 from vaultgate_ops.local.aws import Credentials, EmulatedAws
 from vaultgate_ops.local.compose import engine as engines
 from vaultgate_ops.local.compose.engine import PROJECT
@@ -42,7 +43,7 @@ def project() -> Iterator[Project]:
         one.up("front")
         yield one
     finally:
-        remove(one.engine, one.name)
+        remove(one.engine, one.name, Clock())
 
 
 @pytest.fixture
@@ -87,6 +88,49 @@ def test_the_demo_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> No
         "done",
     ]
     assert {str(one.name) for one in engines.connect(os.environ).volumes.list()} == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
+def test_an_interrupted_demo_leaves_nothing(number: signal.Signals, code: int) -> None:
+    """Ctrl-C, or a request to end, while compose is at work: exit code 130, and the engine holds nothing of it."""
+    name = interrupted_demo(number, code)
+    assert everything_of(name) == []
+
+
+def test_what_a_killed_demo_leaves_goes_with_the_next_down() -> None:
+    """After SIGKILL containers stay; `vaultgate down` finds and removes them by their owner's death."""
+    name = interrupted_demo(signal.SIGKILL, -signal.SIGKILL)
+    done = vaultgate("down", "--name", "nobody")
+    assert done.returncode == 0, done.stderr
+    assert everything_of(name) == []
+
+
+def interrupted_demo(number: signal.Signals, code: int) -> str:
+    """Start a demo, send it a signal once its first volumes are there, wait for its end; its project's name."""
+    program = Path(sys.executable).with_name("vaultgate")
+    clock, engine = Clock(), engines.connect(os.environ)
+    with subprocess.Popen([program, "demo", "--docker"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        prefix = f"vaultgate-demo-{demo.pid}-"
+        deadline = clock.steady() + PATIENCE_S
+        names: set[str] = set()
+        while not names:
+            assert clock.steady() < deadline
+            clock.sleep(0.05)
+            labels = [volume.attrs.get("Labels") or {} for volume in engine.volumes.list()]
+            names = {label[PROJECT] for label in labels if label.get(PROJECT, "").startswith(prefix)}
+        demo.send_signal(number)
+        assert demo.wait(PATIENCE_S) == code
+    return names.pop()
+
+
+def test_an_image_that_cannot_be_pulled_stops_it_before_anything_starts(project: Project) -> None:
+    """A made-up image is named in one sentence; no container, network or volume has been made by then."""
+    name = "vaultgate-test-unpullable"
+    environment = {**os.environ, **CHOSEN_BY_ENGINE, "VAULT_IMAGE": "registry.invalid/vault:0"}
+    with pytest.raises(Unreachable, match=r"^The image registry\.invalid/vault:0 can't be pulled: "):
+        Project(name, environment, Silent(), Clock()).check()
+    assert everything_of(name) == []
+    assert project.container("front").status == "running"
 
 
 def test_every_service_that_stays_is_healthy_and_every_step_ended_well(project: Project) -> None:
@@ -173,12 +217,21 @@ def test_a_restarted_vault_is_unsealed_and_the_function_goes_on(project: Project
 
 def test_bringing_it_up_again_changes_nothing(project: Project, scene: ComposeScene) -> None:
     """A second `up` keeps the containers, the keys and the data, and bootstrap finds no change."""
+    # Sources may have changed since the first `up`, and another test may have built the image anew.
+    project.up("front")
     before = {service: project.container(service).id for service in STAY}
     token = project.read("unseal", f"{KEYS}/root-token")
     project.up("front")
     assert {service: project.container(service).id for service in STAY} == before
     assert project.read("unseal", f"{KEYS}/root-token") == token
     assert scene.pending_changes() == 0
+
+
+def test_a_function_whose_credentials_ended_is_started_again(project: Project, scene: ComposeScene) -> None:
+    """The emulated AWS forgets every key when it restarts; the next `up` gives the function new ones."""
+    project.container("aws").restart()
+    project.up("front")
+    assert scene.get("/records")[0] == 200
 
 
 def test_a_volume_of_another_version_is_refused_before_anything_starts(project: Project) -> None:
@@ -191,7 +244,7 @@ def test_a_volume_of_another_version_is_refused_before_anything_starts(project: 
             old.check()
         assert everything_of(name) == [f"{name}_keys"]
     finally:
-        remove(project.engine, name)
+        remove(project.engine, name, Clock())
     assert everything_of(name) == []
 
 
@@ -226,6 +279,6 @@ def test_removing_a_project_leaves_nothing(project: Project) -> None:
         second.up("prepare")
         assert everything_of(name)
     finally:
-        remove(second.engine, name)
+        remove(second.engine, name, Clock())
     assert everything_of(name) == []
     assert project.container("front").status == "running"

@@ -51,17 +51,24 @@ def environment() -> dict[str, str]:
 def gather() -> None:
     """Fetch what the images are made of, unless it is there: a Debian root, wheels, the runtime client."""
     _root()
-    wheels = paths.build_folder() / "wheels"
-    shutil.rmtree(wheels, ignore_errors=True)
+    find_vault(os.environ, Silent())
+    wheels, runtime, marker = paths.build_folder() / "wheels", _folder() / "runtime", _folder() / "packages"
+    locks = [paths.checkout() / "requirements" / name for name in ("compose.txt", "records.txt")]
+    wanted = "\n".join([_python(), str(wheels), _pinned(RUNTIME), *(lock.read_text(encoding="utf-8") for lock in locks)])
+    if wheels.is_dir() and runtime.is_dir() and marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
+        return
+    marker.unlink(missing_ok=True)
+    for folder in (wheels, runtime):
+        shutil.rmtree(folder, ignore_errors=True)
     wheels.mkdir(parents=True)
-    for lock in ("compose.txt", "records.txt"):
-        _pip("download", "--requirement", str(paths.checkout() / "requirements" / lock), "--dest", str(wheels))
-    shutil.rmtree(_folder() / "runtime", ignore_errors=True)
+    for lock in locks:
+        _pip("download", "--requirement", str(lock), "--dest", str(wheels))
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as lock_file:
         lock_file.write(_pinned(RUNTIME))
         lock_file.flush()
-        _pip("install", "--requirement", lock_file.name, "--target", str(_folder() / "runtime"))
-    find_vault(os.environ, Silent())
+        _pip("install", "--requirement", lock_file.name, "--target", str(runtime))
+    # Last: it says that the others are whole.
+    marker.write_text(wanted, encoding="utf-8")
 
 
 def build(engine: docker.DockerClient) -> None:

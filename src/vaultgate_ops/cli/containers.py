@@ -35,7 +35,7 @@ def demo_scene() -> Iterator[ComposeScene]:
             project.up("vault", "unseal", "mysql", "aws")
             yield ComposeScene(project, Path(folder))
         finally:
-            remove(project.engine, project.name)
+            remove(project.engine, project.name, Clock())
 
 
 def up() -> None:
@@ -58,7 +58,7 @@ def down() -> None:
     except OpsError:
         return
     for name in (UP, *left_behind(engine)):
-        ended = remove(engine, name)
+        ended = remove(engine, name, Clock())
         if ended:
             speech.line(f"{name} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import docker
     from docker.models.containers import Container
+    from docker.models.networks import Network
+    from docker.models.volumes import Volume
 
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.reporting import Reporter
@@ -41,6 +43,7 @@ _POLL_S = 0.2
 # The function first: its extension has 2 s to give back what it holds, and needs Vault for that.
 _ENDING = ("front", "function", "bootstrap", "unseal", "vault", "mysql", "aws", "prepare")
 _STOP_S = 10
+_GONE_S = 60.0
 _TAIL = 5
 
 CHOSEN_BY_ENGINE: Final[Mapping[str, str]] = {f"{name}_PORT": "" for name in ("VAULT", "MYSQL", "AWS", "FUNCTION", "FRONT")}
@@ -98,6 +101,7 @@ class Project:
                     if state == "failed" or self._clock.steady() > deadline:
                         raise self._blame() or Unreachable(f"{service} did not become healthy.", self._read_logs(service))
                     self._clock.sleep(_POLL_S)
+            self._renew_credentials()
 
     def container(self, service: str) -> Container:
         """The container of a service.
@@ -143,6 +147,17 @@ class Project:
                 raise Missing(f"{path} of {service} is no file.")
             return member.read()
 
+    def _renew_credentials(self) -> None:
+        """Start the function anew if the emulated AWS began after it: its credentials ended with the one before."""
+        found = {container.labels.get(SERVICE): container for container in _of(self.engine, self.name)[0]}
+        aws, function = found.get("aws"), found.get("function")
+        if aws is None or function is None or function.status != "running":
+            return
+        if aws.attrs["State"]["StartedAt"] > function.attrs["State"]["StartedAt"]:
+            function.restart(timeout=_STOP_S)
+            while self._state("function") == "starting":
+                self._clock.sleep(_POLL_S)
+
     def _state(self, service: str) -> str:
         state = self.container(service).attrs["State"]
         if state["Status"] == "exited":
@@ -180,34 +195,53 @@ def demo_name() -> str:
     return f"vaultgate-demo-{os.getpid()}-{me.started if me else 0}"
 
 
-def remove(engine: docker.DockerClient, name: str) -> list[str]:
+def remove(engine: docker.DockerClient, name: str, clock: Clock) -> list[str]:
     """End a project in order and delete its containers, network and volumes; the services that were ended.
 
+    A compose command that was cut off may have a request under way, so it is looked at again until nothing is there.
     Nobody interrupts it, and each of its waits is bounded.
+
+    Raises:
+        Unreachable: something can't be removed.
     """
-    label: dict[str, str | list[str] | bool] = {"label": f"{PROJECT}={name}"}
+    ended: list[str] = []
+    deadline = clock.steady() + _GONE_S
     with uninterrupted():
-        containers = engine.containers.list(all=True, filters=label)
-        ended = []
-        containers.sort(key=lambda one: _ENDING.index(one.labels[SERVICE]) if one.labels[SERVICE] in _ENDING else 0)
-        for container in containers:
+        while True:
+            containers, networks, volumes = _of(engine, name)
+            if not (containers or networks or volumes):
+                return ended
             try:
-                if container.status == "running":
-                    container.stop(timeout=_STOP_S)
-                    ended.append(str(container.labels[SERVICE]))
-                container.remove(force=True, v=True)
+                for container in sorted(containers, key=_order):
+                    if container.status == "running":
+                        container.stop(timeout=_STOP_S)
+                        ended.append(str(container.labels.get(SERVICE)))
+                    container.remove(force=True, v=True)
+                for network in networks:
+                    network.remove()
+                for volume in volumes:
+                    volume.remove()
             except NotFound:
                 continue
-        for network in engine.networks.list(filters=label):
-            network.remove()
-        for volume in engine.volumes.list(filters=label):
-            try:
-                volume.remove(force=True)
             except APIError as error:
-                raise Unreachable(
-                    f"The volume {volume.name} can't be removed: {error.explanation}.", "End what uses it, and do this again."
-                ) from error
-        return ended
+                if clock.steady() > deadline:
+                    raise Unreachable(
+                        f"The project {name} can't be removed: {error.explanation}.", "End what uses it, and do this again."
+                    ) from error
+                clock.sleep(_POLL_S)
+
+
+def _of(engine: docker.DockerClient, name: str) -> tuple[list[Container], list[Network], list[Volume]]:
+    """Everything that carries a project's label."""
+    label: dict[str, str | list[str] | bool] = {"label": f"{PROJECT}={name}"}
+    # ignore_removed: one that goes while the others are looked at is none.
+    containers = engine.containers.list(all=True, filters=label, ignore_removed=True)
+    return containers, engine.networks.list(filters=label), engine.volumes.list(filters=label)
+
+
+def _order(container: Container) -> int:
+    service = container.labels.get(SERVICE)
+    return _ENDING.index(service) if service in _ENDING else -1
 
 
 def left_behind(engine: docker.DockerClient) -> list[str]:
