@@ -111,6 +111,14 @@ def test_bytecode_is_never_checked_against_times_or_sources(checkout: Path, alon
         assert content[8:16] == importlib.util.source_hash(module.read_bytes())
 
 
+def test_bytecode_carries_no_docstrings(checkout: Path, alone: dict[str, str]) -> None:
+    """Nobody reads them in a sandbox; the sources beside the bytecode keep them."""
+    folder = build(checkout, alone, Silent()).folder
+    place = f"{PACKAGE}/__init__.py"
+    assert "The package." in (folder / place).read_text()
+    assert not [place for place, content in bytecode(folder).items() if b"The package." in content]
+
+
 def test_tracebacks_name_the_files_of_opt(checkout: Path, alone: dict[str, str]) -> None:
     """No path of the machine that built it is in the layer."""
     folder = build(checkout, alone, Silent()).folder
