@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import configuration, settings
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.local.stack import Stack
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATIENCE_S = 30.0
+
+# Properties try the same examples each time, and write nothing outside build/; deadlines would measure a busy machine.
+configuration.set_hypothesis_home_dir(Path(__file__).parents[1] / "build" / "hypothesis")
+settings.register_profile("same-each-time", derandomize=True, database=None, deadline=None)
+settings.load_profile("same-each-time")
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,8 @@ DENIED = [
     "/v1/%73%79%73/mounts",
     "/v1/s%79s%2Fmounts",
     "/v1/sys%2fmounts",
+    "/v1/secret%2fdata/app",
+    "/v1/secret/data/a%2Fb",
     "/v1/sys",
     "/v1/sys/",
     "/v1/sys/seal",
