@@ -8,11 +8,12 @@ from pathlib import Path
 EXTENSION = Path(__file__).parents[3] / "extension"
 
 MAIN = """\
-import json, os, sys
+import gc, json, os, sys
 from vaultgate.outlets import proxy
 
 def main(name):
-    print(json.dumps({"name": name, "file": __file__, "pid": os.getpid(), "flags": [sys.flags.isolated, sys.flags.no_site]}))
+    flags, collector = [sys.flags.isolated, sys.flags.no_site], gc.get_threshold()[0]
+    print(json.dumps({"name": name, "file": __file__, "pid": os.getpid(), "flags": flags, "collector": collector}))
     return int(os.environ.get("EXIT", "0"))
 """
 MODULES = {

@@ -54,6 +54,11 @@ def said(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return told
 
 
+def test_the_collector_of_cycles_doesnt_run_while_modules_load(opt: Path, path: Path) -> None:
+    """It still runs, when more objects were made than the imports make."""
+    assert said(launch(opt / "extensions/vaultgate", path=path))["collector"] == 20_000
+
+
 def test_the_launcher_runs_the_package_beside_it_isolated_and_without_site(opt: Path, path: Path) -> None:
     """The layer is found from the launcher's own place, and the extension's name is the file's."""
     told = said(launch(opt / "extensions/vaultgate", path=path))
