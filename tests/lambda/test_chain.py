@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vaultgate_ops.errors import Unreachable
+from vaultgate_ops.local.function_endpoint import InitFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,11 @@ GET_RECORDS = {
     "requestContext": {"http": {"method": "GET", "path": "/records"}, "stage": "$default", "requestId": "test"},
     "isBase64Encoded": False,
 }
+
+
+def document(*statements: dict[str, Any]) -> str:
+    """An IAM policy."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def records(sandbox: Sandbox) -> tuple[int, dict[str, Any]]:
@@ -117,6 +122,48 @@ def test_another_iam_role_is_refused_with_a_reason(stack: Stack, sandboxes: Star
     assert "does not belong to the role" in refused[0]["message"]
 
 
+def test_a_role_is_assumed_first(stack: Stack, sandboxes: Start) -> None:
+    """With VAULT_ASSUMED_ROLE_ARN a function whose own role Vault doesn't know logs in as the one it may assume."""
+    stack.aws.create_role("caller")
+    target = stack.aws.role_arn("vaultgate-records")
+    caller = target.replace(":iam:", ":sts:").replace("role/vaultgate-records", "assumed-role/caller/records")
+    allowed = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": target}
+    with stack.aws.client("iam") as iam:
+        iam.put_role_policy(RoleName="caller", PolicyName="assume", PolicyDocument=document(allowed))
+        trust = iam.get_role(RoleName="vaultgate-records")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+        trust[0]["Principal"]["AWS"] = [trust[0]["Principal"]["AWS"], caller]
+        iam.update_assume_role_policy(RoleName="vaultgate-records", PolicyDocument=document(*trust))
+    keys = stack.aws.assume("caller")
+    sandbox = sandboxes(
+        AWS_ACCESS_KEY_ID=keys.access_key,
+        AWS_SECRET_ACCESS_KEY=keys.secret_key,
+        AWS_SESSION_TOKEN=keys.session_token,
+        AWS_ENDPOINT_URL_STS=stack.aws.endpoint,
+        VAULT_ASSUMED_ROLE_ARN=target,
+    )
+    assert records(sandbox)[0] == 200
+
+
+def test_a_role_that_may_not_be_assumed_is_named(stack: Stack, sandboxes: Start) -> None:
+    """STS's refusal names the role and what to grant."""
+    stack.aws.create_role("stranger")
+    keys = stack.aws.assume("stranger")
+    target = stack.aws.role_arn("vaultgate-records")
+    sandbox = sandboxes(
+        AWS_ACCESS_KEY_ID=keys.access_key,
+        AWS_SECRET_ACCESS_KEY=keys.secret_key,
+        AWS_SESSION_TOKEN=keys.session_token,
+        AWS_ENDPOINT_URL_STS=stack.aws.endpoint,
+        VAULT_ASSUMED_ROLE_ARN=target,
+    )
+    status, body = records(sandbox)
+    assert (status, body["reason"]) == (500, "no-credentials")
+    refused = [line for line in events(sandbox) if line["event"] == "login-failed"]
+    assert refused
+    assert target in refused[0]["message"]
+    assert "AccessDenied" in refused[0]["message"]
+
+
 def test_a_wrong_signing_key_is_refused_by_sts(stack: Stack, sandboxes: Start) -> None:
     """The signature is judged by a stranger: with another secret key STS says no, and the log names the likely cause."""
     keys = stack.aws.assume("vaultgate-records")
@@ -152,18 +199,17 @@ def test_the_extension_registers_before_it_talks_to_vault(sandboxes: Start) -> N
 def test_wrong_settings_fail_the_init_with_all_problems(sandboxes: Start) -> None:
     """A misspelt name and a bad value are both named, the nearest name too, before the function runs."""
     sandbox = sandboxes(VAULTGATE_GARD="header", VAULT_CLIENT_TIMEOUT="soon")
-    with pytest.raises(Unreachable):
+    with pytest.raises(InitFailed, match=r"Extension\.InitError"):
         sandbox.invoke(GET_RECORDS)
     problems = event(sandbox, "configuration")["problems"]
     assert "VAULTGATE_GARD is not a setting: did you mean VAULTGATE_GUARD?" in problems
     assert any(problem.startswith("VAULT_CLIENT_TIMEOUT='soon'") for problem in problems)
-    assert "Extension.InitError" in sandbox.log()
 
 
 def test_a_taken_port_is_named(stack: Stack, sandboxes: Start) -> None:
     """A loopback port that somebody else listens on fails the init with the variable that moves ours."""
     sandbox = sandboxes(VAULTGATE_LISTEN=f"127.0.0.1:{stack.database.port}")
-    with pytest.raises(Unreachable):
+    with pytest.raises(InitFailed):
         sandbox.invoke(GET_RECORDS)
     assert "VAULTGATE_LISTEN" in event(sandbox, "configuration")["message"]
 

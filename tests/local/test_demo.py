@@ -41,9 +41,9 @@ def starting() -> Iterator[Callable[[], tuple[subprocess.Popen[str], Path]]]:
     begun: list[subprocess.Popen[str]] = []
 
     def start() -> tuple[subprocess.Popen[str], Path]:
-        process = subprocess.Popen(
-            [VAULTGATE, "demo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-        )
+        # A job in the background of a script ignores SIGINT, and so do its children, unless somebody says otherwise.
+        demo = ["env", "--default-signal=INT", VAULTGATE, "demo"]
+        process = subprocess.Popen(demo, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
         begun.append(process)
         return process, paths.stacks_folder() / f"demo-{process.pid}"
 

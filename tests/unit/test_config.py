@@ -30,6 +30,7 @@ BAD = {
     "VAULTGATE_LISTEN": ["0.0.0.0:8200", "8200", "127.0.0.1", "127.0.0.1:0", "10.0.0.1:1", "127.0.0.256:1", "127.0.0.²:1"],
     "VAULTGATE_START": ["late"],
     "VAULTGATE_GUARD": ["secret", "closed"],
+    "VAULT_ASSUMED_ROLE_ARN": ["records", "arn:aws:iam::12:role/x", "arn:aws:iam::123456789012:user/x"],
     "VAULTGATE_CACHE": ["secret/*", "=5s", "secret/*=soon"],
     "VAULT_DEFAULT_CACHE_TTL": ["0", "soon", "-1s"],
     "VAULT_DEFAULT_CACHE_ENABLED": ["maybe", "2"],

@@ -22,6 +22,7 @@ from vaultgate.values import origin
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vaultgate.broker import Broker
+    from vaultgate.credentials import Source
 
 _FINE = 0
 _FAILED = 1
@@ -59,12 +60,27 @@ def main(name: str = "vaultgate") -> int:
     def serve() -> Broker:
         from vaultgate.auth import AwsLogin  # noqa: PLC0415 - see the module's rules
         from vaultgate.broker import Broker  # noqa: PLC0415
-        from vaultgate.credentials import Credentials  # noqa: PLC0415
+        from vaultgate.credentials import AssumedRole, Credentials  # noqa: PLC0415
         from vaultgate.vault import Vault  # noqa: PLC0415
 
         network = Connections(clock, settings.tls)
         vault = Vault(network, settings.vault, settings.namespace, settings.max_retries, clock)
-        login = AwsLogin(vault, Credentials(environ, network), settings, clock)
+        # AWS is trusted by the system's certificates, whatever Vault is trusted by.
+        aws = Connections(clock)
+        keys: Source = Credentials(environ, aws)
+        if settings.assumed_role_arn is not None:
+            session = environ.get("AWS_LAMBDA_FUNCTION_NAME") or "vaultgate"
+            region, endpoint = settings.sts_region, settings.sts_endpoint
+            keys = AssumedRole(
+                keys,
+                settings.assumed_role_arn,
+                session=session,
+                region=region,
+                endpoint=endpoint,
+                transport=aws,
+                clock=clock,
+            )
+        login = AwsLogin(vault, keys, settings, clock)
         broker = Broker(vault, login, settings, clock, journal)
         proxy.Proxy(listener, broker, settings.guard, journal).start()
         return broker

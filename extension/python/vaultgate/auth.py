@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vaultgate.clock import Clock, Instant
     from vaultgate.config import Config
-    from vaultgate.credentials import Credentials
+    from vaultgate.credentials import Source
     from vaultgate.model import Answer
     from vaultgate.vault import Vault
 
@@ -92,7 +92,7 @@ class AwsLogin:
         config: mount, role, server id and region.
     """
 
-    def __init__(self, vault: Vault, credentials: Credentials, config: Config, clock: Clock) -> None:
+    def __init__(self, vault: Vault, credentials: Source, config: Config, clock: Clock) -> None:
         self._vault = vault
         self._credentials = credentials
         self._config = config

@@ -2,12 +2,11 @@
 
 Rules: this module never reads `os.environ`, it is handed a mapping. `SETTINGS` is the only list of names; the parser,
 the command line and docs/configuration.md come from it. An unknown `VAULTGATE_*` name is a problem, because a
-misspelt protection protects nobody; other people's names are none of our business.
+misspelt protection protects nobody; other people's names are none of our business. What the settings about files mean
+together is `file_plan`'s business, which is imported only where one of them is set.
 """
 
 from __future__ import annotations
-
-import re
 
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import Origin, TlsSettings
@@ -17,11 +16,14 @@ from vaultgate.values import (
     choice,
     count,
     duration,
+    file_mode,
+    file_path,
     is_loopback,
     listen_address,
     mount,
     origin,
     positive_duration,
+    role_arn,
     size,
     word,
 )
@@ -29,6 +31,8 @@ from vaultgate.values import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from vaultgate.file_plan import FilePlan
 
 PREFIX = "VAULTGATE_"
 
@@ -41,15 +45,26 @@ class Setting:
         parse: text to value; raises ValueError whose text follows the name in the problem.
         default: the text that stands for an absent variable; None where absent means None.
         meaning: one line for people.
+        shown: the name with `[_X]` where each file may have one of its own; by default nothing may.
     """
 
-    __slots__ = ("default", "meaning", "name", "parse")
+    __slots__ = ("default", "meaning", "name", "parse", "shown")
 
-    def __init__(self, name: str, parse: Callable[[str], object], default: str | None, meaning: str) -> None:
+    def __init__(self, name: str, parse: Callable[[str], object], default: str | None, meaning: str, shown: str = "") -> None:
         self.name = name
         self.parse = parse
         self.default = default
         self.meaning = meaning
+        self.shown = shown or name
+
+    def ending(self, variable: str) -> str | None:
+        """For which file a variable is this setting: `_X`, or empty for all or the one without a name; None if it isn't."""
+        if variable == self.name:
+            return ""
+        before, one_of_many, after = self.shown.partition("[_X]")
+        ending = variable.removeprefix(before).removesuffix(after)
+        fits = one_of_many and len(ending) > 1 and ending.startswith("_") and variable == before + ending + after
+        return ending if fits else None
 
 
 SETTINGS = (
@@ -58,6 +73,7 @@ SETTINGS = (
     Setting("VAULT_AUTH_PROVIDER", mount, "aws", "the mount of the AWS auth method to log in at"),
     Setting("VAULT_AUTH_ROLE", word, None, "the role to log in as"),
     Setting("VAULT_IAM_SERVER_ID", word, None, "what X-Vault-AWS-IAM-Server-ID says, if Vault asks for it"),
+    Setting("VAULT_ASSUMED_ROLE_ARN", role_arn, None, "a role to assume first, and to log in as"),
     Setting(
         "VAULT_STS_ENDPOINT_REGION",
         word,
@@ -80,7 +96,26 @@ SETTINGS = (
         "info",
         "the least level that is logged",
     ),
-    Setting("VAULT_RUN_MODE", choice("default", "proxy"), "default", "what is served; file mode is not there yet"),
+    Setting(
+        "VAULT_RUN_MODE",
+        choice("default", "proxy", "file"),
+        "default",
+        "default: the proxy, and the files asked for; proxy: no files; file: files only, no port",
+    ),
+    Setting(
+        "VAULT_SECRET_PATH",
+        secret_path,
+        None,
+        "the path of a secret to write to a file, such as secret/data/app; _X tells several apart",
+        "VAULT_SECRET_PATH[_X]",
+    ),
+    Setting(
+        "VAULT_SECRET_FILE",
+        file_path,
+        "/tmp/vault/secret.json",  # noqa: S108 - HashiCorp's place for it; in Lambda nobody else is there
+        "where that file goes; with _X there is no default",
+        "VAULT_SECRET_FILE[_X]",
+    ),
     Setting(
         "VAULT_DEFAULT_CACHE_TTL",
         positive_duration,
@@ -93,8 +128,8 @@ SETTINGS = (
         "VAULTGATE_START",
         choice("overlap", "early", "ready"),
         "overlap",
-        "overlap: log in beside the function's init, Next after the login (5 s at most); early: Next at once; "
-        "ready: log in before registering, and fail the init if that fails",
+        "overlap: log in and write files beside the function's init, Next after that (5 s at most); early: Next at once; "
+        "ready: log in and write files before registering, and fail the init if that fails; the default where files are written",
     ),
     Setting(
         "VAULTGATE_GUARD",
@@ -115,12 +150,32 @@ SETTINGS = (
         None,
         "a lease counts as over this long before its end; unset: the smaller of 10 s and 10 %",
     ),
+    Setting(
+        "VAULTGATE_FILE_FORMAT",
+        choice("json", "data", "env", "properties", "template"),
+        "json",
+        "json: Vault's whole answer; data: the secret's fields as JSON; env: lines for sh; properties: Java's; template: see there",
+        "VAULTGATE_FILE[_X]_FORMAT",
+    ),
+    Setting(
+        "VAULTGATE_FILE_TEMPLATE",
+        template,
+        None,
+        "the file's text, with `{{ path#field }}`, or `{{ #field }}` for the file's own path, where a secret goes",
+        "VAULTGATE_FILE[_X]_TEMPLATE",
+    ),
+    Setting(
+        "VAULTGATE_FILE_MODE",
+        file_mode,
+        "0600",
+        "the mode of written files; with _X that of one of them",
+        "VAULTGATE_FILE[_X]_MODE",
+    ),
     Setting("VAULTGATE_ALLOW_HTTP", boolean, "false", "allow http:// to a Vault that is not on loopback"),
 )
 # Names of the contract that this version doesn't serve yet. Ignoring one would promise what isn't done.
 NOT_YET = frozenset(
     {
-        "VAULT_ASSUMED_ROLE_ARN",
         "VAULT_RATE_LIMIT",
         "VAULTGATE_ADDRESSES",
         "VAULTGATE_ALLOW",
@@ -128,13 +183,11 @@ NOT_YET = frozenset(
         "VAULTGATE_CONFIG",
         "VAULTGATE_DENY",
         "VAULTGATE_EXEC_NEXT",
-        "VAULTGATE_FILE_MODE",
         "VAULTGATE_METRICS",
         "VAULTGATE_ON_FAILURE",
         "VAULTGATE_STALE_MAX",
     }
 )
-_NOT_YET_PATTERN = re.compile(r"VAULT_SECRET_(PATH|FILE)(_\w+)?|VAULTGATE_FILE(_\w+)?_(FORMAT|TEMPLATE|MODE)")
 
 
 class Config:
@@ -144,12 +197,14 @@ class Config:
     """
 
     __slots__ = (
+        "assumed_role_arn",
         "auth_mount",
         "auth_role",
         "cache_always",
         "cache_bytes",
         "cache_rules",
         "cache_ttl_s",
+        "files",
         "guard",
         "iam_server_id",
         "lease_margin_s",
@@ -157,7 +212,9 @@ class Config:
         "log_level",
         "max_retries",
         "namespace",
+        "run_mode",
         "start",
+        "sts_endpoint",
         "sts_region",
         "timeout_s",
         "tls",
@@ -165,12 +222,14 @@ class Config:
         "vault",
     )
 
+    assumed_role_arn: str | None
     auth_mount: str
     auth_role: str
     cache_always: bool
     cache_bytes: int
     cache_rules: tuple[tuple[str, float], ...]
     cache_ttl_s: float | None
+    files: tuple[FilePlan, ...]
     guard: str
     iam_server_id: str | None
     lease_margin_s: float | None
@@ -178,7 +237,9 @@ class Config:
     log_level: str
     max_retries: int
     namespace: str | None
+    run_mode: str
     start: str
+    sts_endpoint: Origin | None
     sts_region: str | None
     timeout_s: float
     tls: TlsSettings
@@ -203,27 +264,37 @@ def load(environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigurationError: with all problems, each naming its variable.
     """
-    environ = {name: text.strip() for name, text in environ.items()}
+    # Blanks at the ends of a template are its own.
+    environ = {name: text if name.endswith("_TEMPLATE") else text.strip() for name, text in environ.items()}
     problems = list(_unknown(environ))
     values: dict[str, object] = {}
+    named: dict[str, set[str]] = {}
     for setting in SETTINGS:
-        text = environ.get(setting.name) or setting.default
-        values[setting.name] = None
-        if text is not None:
-            try:
-                values[setting.name] = setting.parse(text)
-            except ValueError as reason:
-                problems.append(f"{setting.name}={text!r} {reason}")
+        texts = {setting.name: environ.get(setting.name) or setting.default}
+        if setting.shown != setting.name:
+            texts |= {name: text for name, text in environ.items() if text and setting.ending(name) is not None}
+            named[setting.name] = {setting.ending(name) or "" for name in texts if environ.get(name)}
+        for name, text in texts.items():
+            values[name] = None
+            if text is not None:
+                try:
+                    values[name] = setting.parse(text)
+                except ValueError as reason:
+                    problems.append(f"{name}={text!r} {reason}")
+    files, wrong = _files(named, values)
+    problems.extend(wrong)
     problems.extend(_contradictions(environ, values))
     if problems:
         raise ConfigurationError(problems)
     return Config(
+        assumed_role_arn=values["VAULT_ASSUMED_ROLE_ARN"],
         auth_mount=values["VAULT_AUTH_PROVIDER"],
         auth_role=values["VAULT_AUTH_ROLE"],
         cache_always=values["VAULT_DEFAULT_CACHE_ENABLED"],
         cache_bytes=values["VAULTGATE_CACHE_BYTES"],
         cache_rules=values["VAULTGATE_CACHE"] or (),
         cache_ttl_s=values["VAULT_DEFAULT_CACHE_TTL"],
+        files=files,
         guard=values["VAULTGATE_GUARD"],
         iam_server_id=values["VAULT_IAM_SERVER_ID"],
         lease_margin_s=values["VAULTGATE_LEASE_MARGIN"],
@@ -231,7 +302,9 @@ def load(environ: Mapping[str, str]) -> Config:
         log_level=values["VAULT_LOG_LEVEL"],
         max_retries=values["VAULT_MAX_RETRIES"],
         namespace=values["VAULT_NAMESPACE"],
-        start=values["VAULTGATE_START"],
+        run_mode=values["VAULT_RUN_MODE"],
+        start=values["VAULTGATE_START"] if environ.get("VAULTGATE_START") or not files else "ready",
+        sts_endpoint=_sts_endpoint(environ),
         sts_region=values["VAULT_STS_ENDPOINT_REGION"] or _regional(environ),
         timeout_s=values["VAULT_CLIENT_TIMEOUT"],
         tls=TlsSettings(
@@ -254,13 +327,33 @@ def _regional(environ: Mapping[str, str]) -> str | None:
     return None
 
 
+def _sts_endpoint(environ: Mapping[str, str]) -> Origin | None:
+    """Where AWS's SDKs were told that STS is, if they were."""
+    text = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL")
+    try:
+        return origin(text) if text else None
+    except ValueError:
+        return None  # the SDKs' own setting: they report it
+
+
+def _files(named: dict[str, set[str]], values: dict[str, object]) -> tuple[tuple[FilePlan, ...], list[str]]:
+    """The files to write, and what is wrong with the settings about them."""
+    if not any(named.values()):
+        wrong = ["VAULT_RUN_MODE=file has nothing to serve: set VAULT_SECRET_PATH, or another mode"]
+        return (), wrong if values["VAULT_RUN_MODE"] == "file" else []
+    from vaultgate.file_plan import plans  # noqa: PLC0415 - where no file is asked for, a cold start shouldn't pay
+
+    files, problems = plans(named, values)
+    return files if values["VAULT_RUN_MODE"] != "proxy" else (), problems
+
+
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = {setting.name for setting in SETTINGS}
     problems = []
     for name in sorted(environ):
-        if name in NOT_YET or _NOT_YET_PATTERN.fullmatch(name):
+        if name in NOT_YET:
             problems.append(f"{name} is not served by this version: remove it")
-        elif name.startswith(PREFIX) and name not in known:
+        elif name.startswith(PREFIX) and all(setting.ending(name) is None for setting in SETTINGS):
             import difflib  # noqa: PLC0415 - only a mistake needs it, and a cold start shouldn't pay
 
             near = difflib.get_close_matches(name, known, 1, 0.5)

@@ -3,23 +3,37 @@
 Rules: keys are asked for at every login, never remembered past their end. Lambda gives them by environment variables;
 environments that may be restored from a snapshot give a loopback endpoint instead, and keys from before the snapshot
 must not be used.
-Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+Sources: AWS SDKs and Tools Reference Guide, "Container credential provider" and "Service-specific endpoints"; AWS STS API
+Reference, "AssumeRole".
 """
 
 from __future__ import annotations
 
 import json
+import re
 
 from vaultgate.errors import NoCredentials, VaultgateError
-from vaultgate.model import AwsKeys, Request
+from vaultgate.leases import Lifetime
+from vaultgate.model import AwsKeys, Origin, Request
 from vaultgate.secret import Secret
+from vaultgate.sigv4 import sign_assume_role, sts_host
 from vaultgate.values import is_loopback, origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
 
+    from vaultgate.clock import Clock
+    from vaultgate.model import Answer
     from vaultgate.transport import Transport
+
+    class Source(Protocol):
+        """Somebody who has AWS keys."""
+
+        def current(self, deadline: float) -> AwsKeys:
+            """The keys to sign with now; raises NoCredentials."""
+
 
 # Link-local addresses that AWS serves container credentials from, ECS and EKS (IPv4 and IPv6).
 _METADATA_HOSTS = frozenset({"169.254.170.2", "169.254.170.23", "fd00:ec2::23"})
@@ -69,3 +83,75 @@ class Credentials:
             return AwsKeys(document["AccessKeyId"], Secret(document["SecretAccessKey"]), Secret(document["Token"]))
         except (VaultgateError, ValueError, KeyError, TypeError) as error:
             raise NoCredentials(f"the credentials endpoint {server} gave no keys ({type(error).__name__})") from error
+
+
+# What STS gives without being asked for another duration, and how long before its end new keys are got.
+_ASSUMED_S = 3600.0
+_ASSUMED_MARGIN_S = 300.0
+_OK = 200
+
+
+class AssumedRole:
+    """The keys of another role, which the function's own role may assume.
+
+    Args:
+        own: the function's keys.
+        role_arn: of the other role.
+        session: the function's name; CloudTrail shows it.
+        region: whose STS is asked, None for the global one.
+        endpoint: where STS is, if not where AWS has it.
+    """
+
+    def __init__(
+        self,
+        own: Source,
+        role_arn: str,
+        *,
+        session: str,
+        region: str | None,
+        endpoint: Origin | None,
+        transport: Transport,
+        clock: Clock,
+    ) -> None:
+        self._own = own
+        self._role_arn = role_arn
+        self._session = re.sub(r"[^\w+=,.@-]", "-", session, flags=re.ASCII)[:64]
+        self._region = region
+        self._sts = endpoint or Origin("https", sts_host(region), 443)
+        self._transport = transport
+        self._clock = clock
+        self._kept: tuple[AwsKeys, Lifetime] | None = None
+
+    def current(self, deadline: float) -> AwsKeys:
+        """The role's keys; STS is asked when those at hand have less than five minutes left.
+
+        Raises:
+            NoCredentials: the function has none itself, or STS refused the role.
+            Unreachable, DeadlineExceeded: STS did not answer.
+        """
+        now = self._clock.now()
+        if self._kept is not None and not self._kept[1].over(now):
+            return self._kept[0]
+        own = self._own.current(deadline)
+        signed = sign_assume_role(
+            own, self._region, self._sts.authority, role_arn=self._role_arn, session=self._session, wall=now.wall
+        )
+        headers = tuple(header for header in signed.headers if header[0] != "Host")  # the transport adds it
+        answer = self._transport.exchange(self._sts, Request("POST", "/", headers, signed.body), deadline)
+        if answer.status != _OK:
+            why = _element(answer, "Code") or f"status {answer.status}"
+            hint = "let its trust policy name the function's role, and grant the function's role sts:AssumeRole on it"
+            raise NoCredentials(f"STS refused VAULT_ASSUMED_ROLE_ARN={self._role_arn!r}: {why}", hint)
+        keys = AwsKeys(
+            _element(answer, "AccessKeyId"), Secret(_element(answer, "SecretAccessKey")), Secret(_element(answer, "SessionToken"))
+        )
+        if not keys.access_key or not keys.secret_key:
+            raise NoCredentials(f"STS answered for {self._role_arn!r} without keys: is {self._sts} STS?")
+        self._kept = keys, Lifetime(now, _ASSUMED_S, _ASSUMED_MARGIN_S)
+        return keys
+
+
+def _element(answer: Answer, name: str) -> str:
+    """The text of an element in STS's XML, empty where it isn't there; an XML parser would cost a cold start dearly."""
+    match = re.search(f"<{name}>([^<]*)</{name}>", answer.body.decode("utf-8", "replace"))
+    return match[1] if match else ""

@@ -23,6 +23,7 @@ _MOUNT = re.compile(r"/?[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?")
 _OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}")
 _LABEL = 63  # RFC 1035, section 2.3.4; longer ones make Python's resolver raise UnicodeError
 _LAST_PORT = 65535
+_PLAIN_PARTS = frozenset({"", ".", ".."})  # what no part of a path may be
 
 
 def duration(text: str) -> float:
@@ -130,6 +131,13 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, _port(port)
 
 
+def role_arn(text: str) -> str:
+    """The ARN of an IAM role, in any partition."""
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\x21-\x7e]+", text, re.ASCII):
+        raise ValueError("is not the ARN of a role, such as arn:aws:iam::123456789012:role/NAME")
+    return text
+
+
 def cache_rules(text: str) -> tuple[tuple[str, float], ...]:
     """`glob=duration,...`: path globs, in which `*` stands for anything, and how long what they match may be kept."""
     rules = []
@@ -142,3 +150,46 @@ def cache_rules(text: str) -> tuple[tuple[str, float], ...]:
         except ValueError as reason:
             raise ValueError(f"has a rule whose time {ttl.strip()!r} {reason}") from None
     return tuple(rules)
+
+
+def secret_path(text: str) -> str:
+    """The target of a request for a secret, such as `/v1/secret/data/app`, from its path below `/v1/`.
+
+    What a URL can't hold is escaped, as Vault's own clients do; a query such as `?version=2` stays as it is.
+    """
+    path, _, query = text.removeprefix("/").removeprefix("v1/").partition("?")
+    if not path.isprintable() or not _PLAIN_PARTS.isdisjoint(path.split("/")):
+        raise ValueError("is not a secret's path such as secret/data/app")
+    if not re.fullmatch(r"[A-Za-z0-9_.~=&%+-]*", query):
+        raise ValueError("has a query that is not plain, such as ?version=2")
+    escaped = re.sub(rb"[^A-Za-z0-9._~/-]", lambda byte: b"%%%02X" % byte[0][0], path.encode()).decode()
+    return f"/v1/{escaped}?{query}" if query else f"/v1/{escaped}"
+
+
+def file_path(text: str) -> str:
+    """Where a file is to be: absolute, and without detours."""
+    root, *parts = text.split("/")
+    if root or not parts or not _PLAIN_PARTS.isdisjoint(parts) or "\0" in text:
+        raise ValueError("is not the absolute path of a file, such as /tmp/vault/secret.json")
+    return text
+
+
+def file_mode(text: str) -> int:
+    """Permission bits from their octal digits."""
+    if not re.fullmatch(r"(0o?)?[4-7][0-7]{2}", text):
+        raise ValueError("is not a file's mode such as 0600 or 0640; its owner must be able to read it")
+    return int(text, 8)
+
+
+def template(text: str) -> tuple[tuple[str, str, str], ...]:
+    """A text with `{{ path#field }}` in it, taken apart.
+
+    Returns:
+        For each place a secret goes to: the text before it, the target of the request for the secret, the field. An empty
+        target is the path that the file itself names: `{{ #field }}`. The text behind the last one stands before an empty field.
+    """
+    pieces = re.split(r"\{\{\s*([^{}#]*?)\s*#\s*([^{}#]+?)\s*\}\}", text)
+    if len(pieces) == 1 or any("{{" in words for words in pieces[::3]):
+        raise ValueError("is not a template: each place a secret goes to is written {{ path#field }}")
+    places = zip(pieces[::3], [*pieces[1::3], ""], [*pieces[2::3], ""], strict=True)
+    return tuple((before, path and secret_path(path), field) for before, path, field in places)
