@@ -227,7 +227,7 @@ def run(samples: int, only: tuple[str, ...], executable: Path | None, reporter: 
     told = machine.facts(paths.checkout())
     with Stack.embedded(f"bench-{os.getpid()}", reporter, clock=clock) as stack:
         stack.bootstrap()
-        compared = [subjects.nothing(stack.folder), subjects.ours(build)]
+        compared = [subjects.nothing(stack.folder), subjects.ours(build, stack.folder)]
         if executable:
             compared.append(subjects.peer(executable, stack.folder))
         bench = Bench(stack, compared, figures, clock, reporter)

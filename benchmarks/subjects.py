@@ -48,8 +48,8 @@ class Subject:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def ours(build: Path) -> Subject:
-    """The layer as it was built.
+def ours(build: Path, folder: Path) -> Subject:
+    """The layer as it was built; a copy of it in ``folder``, so that a new build doesn't get into the run.
 
     Raises:
         Missing: it wasn't.
@@ -57,7 +57,8 @@ def ours(build: Path) -> Subject:
     archive = build / "vaultgate-layer.zip"
     if not archive.is_file():
         raise Missing(f"There is no layer in {build}.", "Build it: make layer.")
-    return Subject("ours", build / "layer", archive.stat().st_size / 1000, None, {"VAULT_RUN_MODE": "proxy"})
+    layer = shutil.copytree(build / "layer", folder / "layer-ours")
+    return Subject("ours", layer, archive.stat().st_size / 1000, None, {"VAULT_RUN_MODE": "proxy"})
 
 
 def nothing(folder: Path) -> Subject:
