@@ -33,7 +33,10 @@ class Programs:
             Unreachable: no network to bring it by.
             CheckFailed: what was brought is not what was pinned.
         """
-        return cls(find_vault(environ, reporter), find_database_server(environ, reporter), find_emulator(reporter))
+        # What only needs a look first: nobody should wait for Vault's build to read that a database is missing.
+        emulator = find_emulator(reporter)
+        database = find_database_server(environ, reporter)
+        return cls(find_vault(environ, reporter), database, emulator)
 
     def noted(self) -> dict[str, Any]:
         """For the stack's notes (JSON), so that who attaches to it uses the same."""

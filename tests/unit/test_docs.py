@@ -1,0 +1,49 @@
+"""The pages: what they point at is there, and every error has its row."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vaultgate import errors
+from vaultgate_ops.local.paths import checkout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = sorted(
+    path.relative_to(checkout())
+    for folder in (".", "docs", "docs/decisions", "certificates")
+    for path in (checkout() / folder).glob("*.md")
+)
+ANCHOR = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = ANCHOR.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """A relative link names a file that exists, and a heading that is in it."""
+    text = (checkout() / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (checkout() / page.parent / name).resolve() if name else checkout() / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_error_has_its_row() -> None:
+    """docs/errors.md lists each code that an exception of the layer carries."""
+    page = (checkout() / "docs" / "errors.md").read_text(encoding="utf-8")
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.VaultgateError)]
+    assert len(kinds) > 10
+    missing = [kind.__name__ for kind in kinds if f"| `{kind.code}` | `{kind.__name__}` |" not in page]
+    assert not missing
