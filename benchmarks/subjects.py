@@ -1,7 +1,7 @@
 """What is measured: Vaultgate's extension, another one, and no extension at all; each as a sandbox's layer and variables.
 
-Rules: each is given what its own documentation says, and the same Vault, credentials and role; both serve by
-``VAULT_RUN_MODE=proxy`` with their cache on. Ours keeps leased secrets by itself; the other has to be told.
+Rules: all are given the same variables by the names of HashiCorp's extension, the same Vault, credentials and role; both
+extensions serve by ``VAULT_RUN_MODE=proxy`` with their cache on. Only where ours listens can be chosen.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,14 @@ from vaultgate_ops.local import markers, processes
 from vaultgate_ops.local.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from vaultgate_ops.local.stack import Stack
 
 FUNCTIONS = Path(__file__).parent / "functions"
 HANDLERS = {"bare": "bare.handler", "boto3": "with_boto3.handler"}
 _PEER_PORT = 8200
 _EXTENSIONS = b"/opt/extensions/"
+# HashiCorp's names, which ours takes too.
+_SETTINGS = {"VAULT_RUN_MODE": "proxy", "VAULT_DEFAULT_CACHE_ENABLED": "true", "VAULT_DEFAULT_CACHE_TTL": "10m"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,6 @@ class Subject:
         side: ``ours``, ``peer`` or ``none``.
         layer: folder to see as /opt.
         listen: where its proxy listens; None for a port of the kernel's choice for each sandbox.
-        variables: its own.
         zip_kb: of its layer, in KB of 1,000 bytes.
     """
 
@@ -45,7 +44,6 @@ class Subject:
     layer: Path
     zip_kb: float
     listen: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def ours(build: Path, folder: Path) -> Subject:
@@ -58,7 +56,7 @@ def ours(build: Path, folder: Path) -> Subject:
     if not archive.is_file():
         raise Missing(f"There is no layer in {build}.", "Build it: make layer.")
     layer = shutil.copytree(build / "layer", folder / "layer-ours")
-    return Subject("ours", layer, archive.stat().st_size / 1000, None, {"VAULT_RUN_MODE": "proxy"})
+    return Subject("ours", layer, archive.stat().st_size / 1000, None)
 
 
 def nothing(folder: Path) -> Subject:
@@ -88,12 +86,7 @@ def peer(executable: Path, folder: Path) -> Subject:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(copy, f"extensions/{copy.name}")
-    variables = {
-        "VAULT_RUN_MODE": "proxy",
-        "VAULT_DEFAULT_CACHE_ENABLED": "true",
-        "VAULT_DEFAULT_CACHE_TTL": "10m",
-    }
-    return Subject("peer", layer, packed.tell() / 1000, f"127.0.0.1:{_PEER_PORT}", variables)
+    return Subject("peer", layer, packed.tell() / 1000, f"127.0.0.1:{_PEER_PORT}")
 
 
 class Sandboxes:
@@ -119,7 +112,7 @@ class Sandboxes:
         """
         self._count += 1
         listen = subject.listen or f"127.0.0.1:{processes.free_port()}"
-        variables = {**self._variables, "VAULT_ADDR": vault, "BENCH_PROXY": listen, **subject.variables}
+        variables = {**self._variables, "VAULT_ADDR": vault, "BENCH_PROXY": listen, **_SETTINGS}
         if subject.side == "ours":
             variables["VAULTGATE_LISTEN"] = listen
         else:
