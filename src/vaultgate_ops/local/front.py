@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
@@ -69,8 +69,6 @@ class Front:
         request.max_content_length = _LARGEST_BODY
         try:
             given = self._serve(request)
-        except RequestEntityTooLarge:
-            given = refusal(413, "Request Entity Too Large")
         except HTTPException as error:
             given = refusal(error.code or 400, error.name)
         response = Response(given.body, given.status, list(given.headers))

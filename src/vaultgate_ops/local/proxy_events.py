@@ -272,7 +272,7 @@ def _time(call: Call) -> str:
 def _status(status: Any) -> int:
     if isinstance(status, str) and status.isascii() and status.isdigit():
         status = int(status)
-    if not isinstance(status, int) or isinstance(status, bool) or not _LEAST_STATUS <= status <= _MOST_STATUS:
+    if not isinstance(status, int) or not _LEAST_STATUS <= status <= _MOST_STATUS:
         raise MalformedAnswer(f"{status!r} is no statusCode")
     return status
 
