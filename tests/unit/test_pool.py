@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pymysql.err import OperationalError
 from tests.simulators.clock import MovableClock
+from tests.simulators.fork import in_a_fork
 
 from vaultgate.errors import Unreachable
 from vaultgate.leases import Lifetime
@@ -327,3 +328,11 @@ def test_password_does_not_show(database: Database) -> None:
     with database.pool.connection() as (_, credential):
         assert repr(credential) == "Credential('user-1')"
         assert credential.password.reveal() == "password-1"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_gets_connections_of_its_own(database: Database) -> None:
+    """A forked child is lent a new connection, and says nothing on its parent's; the parent goes on with the old one."""
+    first = database.use()
+    assert in_a_fork(lambda: database.use() is not first and first.told == [])
+    assert database.use() is first

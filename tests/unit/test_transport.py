@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.simulators.certificates import DAY, Authority
 from tests.simulators.clock import MovableClock
+from tests.simulators.fork import in_a_fork
 from tests.simulators.loopback import OK, always, answering, loopback, silent
 
 from vaultgate.clock import Clock
@@ -266,3 +267,15 @@ def test_unreadable_client_certificate_is_a_wrong_setting(authority: Authority, 
     connections = trusting(authority, client_certificate=str(tmp_path / "absent"), client_key=str(tmp_path / "absent"))
     with loopback(silent) as server, pytest.raises(ConfigurationError, match="VAULT_CLIENT_CERT"):
         ask(connections, Origin("https", "127.0.0.1", server.origin.port))
+
+
+# Python 3.12 warns of any fork beside threads; the server of this test is one.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_has_conversations_of_its_own(connections: Connections) -> None:
+    """A forked child opens its own connection, and leaves its parent's for the parent to go on with."""
+    with loopback(always()) as server:
+        ask(connections, server.origin)
+        assert in_a_fork(lambda: ask(connections, server.origin) == b"ok")
+        ask(connections, server.origin)
+        assert server.connections == 2
+        assert len(server.requests) == 3

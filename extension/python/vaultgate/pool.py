@@ -10,6 +10,7 @@ behaviour.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 
@@ -113,6 +114,7 @@ class MysqlPool:
         self._resting: list[_Resting] = []
         self._dead: set[str] = set()  # leases whose connections may still be lent
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     @contextmanager
     def connection(self) -> Iterator[tuple[Any, Credential]]:
@@ -158,6 +160,9 @@ class MysqlPool:
         return self._open(credential), credential
 
     def _pop(self) -> _Resting | None:
+        if os.getpid() != self._process:
+            # After a fork the connections are the parent's: to say goodbye on one would end it there. They are just let go.
+            self._resting, self._lock, self._process = [], threading.Lock(), os.getpid()
         with self._lock:
             return self._resting.pop() if self._resting else None
 

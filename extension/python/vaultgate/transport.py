@@ -8,6 +8,7 @@ not used. `ssl` is imported for the first TLS connection: that is beside the fun
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 
@@ -112,6 +113,7 @@ class Connections:
         self._context: ssl.SSLContext | None = None
         self._idle: dict[Origin, list[_Connection]] = {}
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     def exchange(self, origin: Origin, request: Request, deadline: float) -> Answer:
         """Send a request and give its answer, whatever its status.
@@ -128,6 +130,8 @@ class Connections:
         """
         headers = (("Host", origin.authority), *request.headers)
         whole = Request(request.method, origin.prefix + request.target, headers, request.body)
+        if os.getpid() != self._process:
+            self._part_from_parent()
         connection = self._kept(origin)
         try:
             if connection is None:
@@ -154,6 +158,15 @@ class Connections:
         for connections in idle.values():
             for connection in connections:
                 connection.close()
+
+    def _part_from_parent(self) -> None:
+        """After a fork: leave the parent its conversations; two processes in one would read each other's secrets."""
+        idle, self._idle = self._idle, {}
+        self._lock = threading.Lock()  # whoever held the old one is not here
+        self._process = os.getpid()
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()  # our descriptor only
 
     def _kept(self, origin: Origin) -> _Connection | None:
         while True:
