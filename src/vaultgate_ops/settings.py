@@ -23,6 +23,9 @@ An empty value counts as absent. Durations are Go durations (`10s`, `5m`, `1h30m
 `500KB`, `8MiB`; booleans are `true`, `false`, `1`, `0` and the like. An unknown `VAULTGATE_*` name is an error that names
 the nearest one, and all problems are reported at once, before anything starts: they fail the function's init with their text.
 
+Where a name holds `[_X]`, each file may have one of its own: `VAULT_SECRET_PATH_APP`, `VAULT_SECRET_FILE_APP` and
+`VAULTGATE_FILE_APP_FORMAT` speak of one file ([files.md](files.md)). X may be anything but FORMAT, TEMPLATE and MODE.
+
 `vaultgate config` shows what is in force in the current environment, and where each value comes from.
 
 | name | default | meaning |
@@ -54,15 +57,20 @@ class Effective:
 
 def effective(environ: Mapping[str, str]) -> tuple[list[Effective], list[str]]:
     """What the extension would obey, and every problem it would refuse to start with."""
+    problems: list[str] = []
+    defaults = {setting.name: setting.default or "" for setting in config.SETTINGS}
+    try:
+        # The one default that hangs on other settings.
+        defaults["VAULTGATE_START"] = config.load(environ).start
+    except ConfigurationError as error:
+        problems = list(error.problems)
     rows = []
     for setting in config.SETTINGS:
-        text = environ.get(setting.name, "").strip()
-        rows.append(Effective(setting.name, text or setting.default or "", "environment" if text else "default"))
-    try:
-        config.load(environ)
-    except ConfigurationError as error:
-        return rows, list(error.problems)
-    return rows, []
+        for name in [setting.name, *sorted(name for name in environ if setting.ending(name))]:
+            text = environ.get(name, "").strip()
+            if text or name == setting.name:
+                rows.append(Effective(name, text or defaults[name], "environment" if text else "default"))
+    return rows, problems
 
 
 def markdown() -> str:
@@ -70,6 +78,5 @@ def markdown() -> str:
     lines = []
     for setting in config.SETTINGS:
         default = f"`{setting.default}`" if setting.default else ""
-        lines.append(f"| `{setting.name}` | {default} | {setting.meaning} |")
-    later = [*sorted(config.NOT_YET), "VAULT_SECRET_PATH*", "VAULT_SECRET_FILE*", "VAULTGATE_FILE*_FORMAT, _TEMPLATE, _MODE"]
-    return INTRODUCTION + "\n".join(lines) + LATER + "".join(f"- `{name}`\n" for name in later)
+        lines.append(f"| `{setting.shown}` | {default} | {setting.meaning} |")
+    return INTRODUCTION + "\n".join(lines) + LATER + "".join(f"- `{name}`\n" for name in sorted(config.NOT_YET))

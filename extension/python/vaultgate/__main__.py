@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vaultgate.broker import Broker
     from vaultgate.credentials import Source
+    from vaultgate.outlets.files import Files
 
 _FINE = 0
 _FAILED = 1
@@ -51,7 +52,7 @@ def main(name: str = "vaultgate") -> int:
         return _fail_init(api, error, Log(sys.stdout, "error", clock))
     journal = Log(sys.stdout, settings.log_level, clock)
     try:
-        listener = proxy.bind(settings.listen)
+        listener = proxy.bind(settings.listen) if settings.run_mode != "file" else None
     except OSError as error:
         place = f"{settings.listen[0]}:{settings.listen[1]}"
         problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
@@ -82,15 +83,22 @@ def main(name: str = "vaultgate") -> int:
             )
         login = AwsLogin(vault, keys, settings, clock)
         broker = Broker(vault, login, settings, clock, journal)
-        proxy.Proxy(listener, broker, settings.guard, journal).start()
+        if listener is not None:
+            proxy.Proxy(listener, broker, settings.guard, journal).start()
         return broker
 
+    def files(broker: Broker) -> Files:
+        from vaultgate.outlets.files import Files  # noqa: PLC0415 - only where files are asked for
+
+        return Files(settings.files, broker, settings, clock, journal)
+
     try:
-        Lifecycle(api, settings.start, serve, clock, journal).run()
+        Lifecycle(api, settings.start, serve, clock, journal, files=files if settings.files else None).run()
     except VaultgateError as error:
         return _fail_init(api, error, journal)
     finally:
-        listener.close()
+        if listener is not None:
+            listener.close()
     return _FINE
 
 

@@ -21,6 +21,8 @@ from vaultgate.vault import READS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vaultgate.auth import AwsLogin, Token
     from vaultgate.cache import Key
     from vaultgate.clock import Clock, Instant
@@ -89,6 +91,19 @@ class Broker:
         thread = threading.Thread(target=self._see_to, args=(due,), name="care", daemon=True)
         thread.start()
         return thread
+
+    def keep(self, targets: Iterable[str]) -> None:
+        """Count what is kept of these requests as in use, so that `tick` sees to it: somebody stands on it unasked."""
+        with self._lock:
+            for target in targets:
+                entry = self._shelf.peek(("GET", target, self._config.namespace or ""))
+                if entry is not None:
+                    entry.used = True
+
+    def changed(self) -> frozenset[str]:
+        """The targets of those reads that would be answered otherwise than when this was last asked, but for their age."""
+        with self._lock:
+            return frozenset(target for method, target, _ in self._shelf.changes() if method == "GET")
 
     def close(self) -> None:
         """Give the token back, within a second; Vault ends its leases by itself. Nothing is handed out after this."""

@@ -126,6 +126,7 @@ class Shelf:
         self._limit = limit
         self._entries: dict[Key, Entry] = {}  # in order of use, the oldest first
         self._size = 0
+        self._changed: set[Key] = set()
 
     def __repr__(self) -> str:
         """Show how full it is."""
@@ -165,6 +166,9 @@ class Shelf:
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, at the cost of older ones; one that is larger than the whole shelf is not kept."""
+        known = self._entries.get(key)
+        if known is not None and known.answer is not entry.answer:
+            self._changed.add(key)
         self.drop(key)
         if entry.size > self._limit:
             return
@@ -183,7 +187,7 @@ class Shelf:
         """Forget the answer that holds a lease; True if there was one."""
         for key, entry in tuple(self._entries.items()):
             if entry.lease_id == lease_id:
-                self.drop(key)
+                self._disown(key)
                 return True
         return False
 
@@ -195,13 +199,22 @@ class Shelf:
         """
         for key, entry in tuple(self._entries.items()):
             if not entry.lease_id and touches(path, key[1].partition("?")[0].removeprefix("/v1/")):
-                self.drop(key)
+                self._disown(key)
 
     def drop_owner(self, owner: str) -> None:
         """Forget what was got with a token: it is dead, and its leases with it."""
         for key, entry in tuple(self._entries.items()):
             if entry.owner == owner:
-                self.drop(key)
+                self._disown(key)
+
+    def changes(self) -> set[Key]:
+        """Where another answer came, or what was there is no longer true, since this was last asked; age doesn't count."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def _disown(self, key: Key) -> None:
+        self.drop(key)
+        self._changed.add(key)
 
     def clear(self) -> None:
         """Forget everything."""

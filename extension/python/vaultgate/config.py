@@ -24,7 +24,9 @@ from vaultgate.values import (
     origin,
     positive_duration,
     role_arn,
+    secret_path,
     size,
+    template,
     word,
 )
 
@@ -154,7 +156,7 @@ SETTINGS = (
         "VAULTGATE_FILE_FORMAT",
         choice("json", "data", "env", "properties", "template"),
         "json",
-        "json: Vault's whole answer; data: the secret's fields as JSON; env: lines for sh; properties: Java's; template: see there",
+        "json: Vault's whole answer; data: the fields as JSON; env: lines for sh; properties: Java's; template: the next",
         "VAULTGATE_FILE[_X]_FORMAT",
     ),
     Setting(

@@ -59,6 +59,12 @@ class MalformedRequest(VaultgateError):
         self.status = status
 
 
+class Unwritable(VaultgateError):
+    """A file can't be written where the settings want it."""
+
+    code = "unwritable"
+
+
 class NoCredentials(VaultgateError):
     """The sandbox has no AWS credentials to sign a login with."""
 
