@@ -107,14 +107,36 @@ def test_ending_nothing_is_fine(folder: Path) -> None:
     assert markers.end(folder, clock=Clock()) == []
 
 
-def test_a_reused_pid_is_not_hit(launch: Launch) -> None:
+def test_a_reused_pid_is_not_hit(launch: Launch, eventually: Eventually) -> None:
     """A signal for a process that is gone does not reach the one that has its pid now."""
-    process = launch("vault")
+    process = launch("vault", "trap 'echo hit' USR1; trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done")
+    eventually(process.log.read_text)
     before = Identity(process.identity.pid, process.identity.started - 1)
-    before.send(signal.SIGKILL)
     assert not before.alive()
-    assert process.identity.alive()
-    assert not process.exited()
+    before.send(signal.SIGUSR1)
+    process.identity.send(signal.SIGTERM)
+    assert process.wait(5) == 0
+    assert process.log.read_text() == "ready\n"
+
+
+class LateClock(Clock):
+    """A clock whose first sleep lets something happen."""
+
+    def __init__(self, happening: Callable[[], object]) -> None:
+        self._happening: Callable[[], object] | None = happening
+
+    def sleep(self, seconds: float) -> None:
+        """Let it happen, once."""
+        happening, self._happening = self._happening, None
+        if happening is not None:
+            happening()
+        super().sleep(seconds)
+
+
+def test_what_starts_at_the_last_moment_is_ended(launch: Launch, folder: Path) -> None:
+    """A process that could not be seen at the first look, as while it execs, is seen at the second."""
+    assert markers.end(folder, clock=LateClock(lambda: launch("vault"))) == ["vault"]
+    assert parts(folder) == []
 
 
 def test_a_zombie_is_gone() -> None:
@@ -139,11 +161,21 @@ def test_stacks_without_a_folder_are_known(launch: Launch, folder: Path) -> None
 def test_a_part_that_dies_is_quoted(launch: Launch) -> None:
     """The error holds the status and the last lines of this start's log, and says where the rest is."""
     launch("vault", "echo from an earlier start; exit 1").wait(5)
-    process = launch("vault", "for n in 1 2 3 4 5 6; do echo line $n; done; echo; echo no such option >&2; exit 3")
+    process = launch("vault", "echo starting; echo; echo no such option >&2; exit 3")
     with pytest.raises(Unreachable) as caught:
         process.await_ready(lambda: False, Clock())
-    assert caught.value.message == ("vault ended with status 3; its log ends: line 3 | line 4 | line 5 | line 6 | no such option")
+    assert caught.value.message == "vault ended with status 3; its log ends: starting | no such option"
     assert caught.value.hint == f"Read {process.log}."
+    assert process.quote() == "its log ends: starting | no such option"
+
+
+def test_a_long_log_is_cut(launch: Launch) -> None:
+    """Of many and long lines the last few are quoted, and of each as much as can be read."""
+    process = launch("vault", 'for n in 1 2 3 4 5 6 7; do printf "%s %0300d\\n" line$n 0; done')
+    process.wait(5)
+    quoted = process.quote().removeprefix("its log ends: ").split(" | ")
+    assert [line.split()[0] for line in quoted] == ["line3", "line4", "line5", "line6", "line7"]
+    assert {len(line) for line in quoted} == {200}
 
 
 def test_complaints_are_quoted_before_chatter(launch: Launch) -> None:
@@ -265,7 +297,8 @@ def test_ctrl_c_does_not_reach_a_part(launch: Launch) -> None:
 def test_a_free_port_can_be_listened_on() -> None:
     """The kernel's choice is on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", processes.free_port())) as server:
-        assert server.getsockname()[0] == "127.0.0.1"
+        host, port = server.getsockname()
+    assert (host, port > 1023) == ("127.0.0.1", True)
 
 
 def test_the_process_that_asks_is_never_found(folder: Path) -> None:
