@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.simulators.clock import MovableClock
-from tests.simulators.vault import SERVER_ID, SimulatedVault
+from tests.simulators.vault import SERVER_ID, Gate, SimulatedVault
 
 from vaultgate.auth import AwsLogin
 from vaultgate.broker import Broker
@@ -46,10 +46,17 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         _REAL.sleep(0.001)
 
 
+_WAITING = (threading.Condition.wait.__code__, threading.Thread.join.__code__)
+
+
 def waits(thread: threading.Thread) -> bool:
-    """Whether a thread is waiting for another one."""
+    """Whether a thread is waiting for another one, or for its end; to be held at a gate doesn't count."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - nothing else tells what a thread is doing
-    return frame is not None and frame.f_code is threading.Condition.wait.__code__
+    stack = []
+    while frame is not None:
+        stack.append(frame.f_code)
+        frame = frame.f_back
+    return any(code in stack for code in _WAITING) and Gate.pass_through.__code__ not in stack
 
 
 class Beside:

@@ -51,10 +51,10 @@ class LambdaApi:
         """Let the sandbox end."""
         self.put({"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": 0})
 
-    def until(self, *calls: str) -> None:
+    def until(self, *calls: str, seconds: float = 10.0) -> None:
         """Wait until these are the calls that came."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self.calls == list(calls), 10):
+            if not self._changed.wait_for(lambda: self.calls == list(calls), seconds):
                 raise AssertionError(f"the calls were {self.calls}, not {list(calls)}")
 
     def close(self) -> None:

@@ -396,6 +396,23 @@ def test_many_meet_the_dead_token(extension: Extension) -> None:
     assert extension.server.logins == 2
 
 
+def test_who_meets_the_dead_token_late_waits_for_the_login(extension: Extension) -> None:
+    """A reader who is refused while somebody else already logs in anew waits for that, and is answered with the new token."""
+    extension.ask(KV)
+    extension.server.revoke_tokens()
+    gates = [extension.server.hold("GET", path, "after") for path in (CREDS, KV)]
+    first, second = extension.beside(CREDS), extension.beside(KV)
+    assert all(gate.arrived.wait(10) for gate in gates)
+    login = extension.server.hold(*LOGIN)
+    gates[0].open()
+    assert login.arrived.wait(10)
+    gates[1].open()
+    second.until_it_waits()
+    login.open()
+    assert [first.result().status, second.result().status] == [200, 200]
+    assert extension.server.logins == 2
+
+
 def test_write_with_a_dead_token_is_not_replayed(extension: Extension) -> None:
     """A write is answered with Vault's 403; the next request has a new token."""
     extension.server.policies["records"] += ((KV, {"update"}),)

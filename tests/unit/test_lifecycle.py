@@ -65,8 +65,9 @@ def living(api: LambdaApi, extension: Extension, start: str) -> Iterator[Beside]
 def test_overlap(api: LambdaApi, extension: Extension) -> None:
     """`overlap` registers first, so that the function's init begins; the login runs beside it; Next comes after the login."""
     gate = extension.server.hold(*LOGIN)
-    with living(api, extension, "overlap"):
+    with living(api, extension, "overlap") as life:
         assert gate.arrived.wait(10)
+        life.until_it_waits()
         assert api.calls == ["register"]
         gate.open()
         api.until("register", NEXT)
@@ -84,11 +85,11 @@ def test_overlap_goes_on_without_vault(api: LambdaApi, extension: Extension) -> 
 
 
 def test_early(api: LambdaApi, extension: Extension) -> None:
-    """`early` calls Next while the login is still under way."""
+    """`early` calls Next while the login is still under way; it doesn't wait the 5 seconds that `overlap` would."""
     gate = extension.server.hold(*LOGIN)
     with living(api, extension, "early"):
         assert gate.arrived.wait(10)
-        api.until("register", NEXT)
+        api.until("register", NEXT, seconds=4)
         gate.open()
 
 
@@ -132,12 +133,13 @@ def test_invoke_brings_its_deadline(api: LambdaApi, extension: Extension) -> Non
 
 def test_invoke_after_a_freeze_logs_in_before_next(api: LambdaApi, extension: Extension) -> None:
     """When a freeze outlived the token, the invocation's Next waits for the new login, so that no freeze falls into it."""
-    with living(api, extension, "overlap"):
+    with living(api, extension, "overlap") as life:
         api.until("register", NEXT)
         extension.clock.freeze(4000)
         gate = extension.server.hold(*LOGIN)
         api.invoke()
         assert gate.arrived.wait(10)
+        life.until_it_waits()
         assert api.calls == ["register", NEXT]
         gate.open()
         api.until("register", NEXT, NEXT)
