@@ -128,6 +128,16 @@ def test_lifetime_counts_from_sending(extension: Extension) -> None:
     assert extension.ask().header("X-Vaultgate-Lease-Remaining") == "583"
 
 
+def test_tokens_life_counts_from_sending(extension: Extension) -> None:
+    """The seconds that a login took are taken off the token's life too, and with it off its leases'."""
+    extension.server.lease_ttl_s = 100_000
+    extension.server.delay_s = 7
+    extension.ask(KV)
+    extension.server.delay_s = 0
+    # The login's seven seconds, and KV's.
+    assert extension.ask().header("X-Vaultgate-Lease-Remaining") == "3576"
+
+
 def test_read_without_a_lease_is_not_kept(extension: Extension) -> None:
     """KV has no lease: each read is Vault's own answer, and says nothing of a lease."""
     for _ in range(2):

@@ -165,8 +165,10 @@ def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
 
 def test_connection_close_is_heeded(door: Door) -> None:
     """A client that says close is hung up on after its answer."""
-    raw = b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"Connection: close\r\n\r\n"
-    assert door.say(raw) == ([200], True)
+    with socket.create_connection(door.address, timeout=10) as connection:
+        connection.sendall(b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"Connection: close\r\n\r\n")
+        assert Reader(connection.recv).answer("GET").header("Connection") == "close"
+        assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def walls(door: Door) -> Iterator[Callable[[], object]]:
     yield lambda: door.ask("GET", "/v1/secret/data/others", ASKED)
     yield lambda: door.ask("GET", "/v1/sys/mounts", ASKED)
     yield lambda: door.ask("GET", "/v1/sys/mounts", own)
+    yield lambda: door.ask("GET", f"/v1/{CREDS}", own, ("Origin", "http://example.com"))
     yield lambda: door.ask("GET", f"/v1/{CREDS}")
     yield lambda: door.ask("PUT", "/v1/secret/data/records", ASKED, body=body)
     yield lambda: door.ask("PUT", "/v1/sys/leases/lookup", ASKED, body=body)
