@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, Unreachable
+from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import Credentials, EmulatedAws
 from vaultgate_ops.local.compose import engine as engines
 from vaultgate_ops.local.compose.engine import PROJECT
@@ -88,6 +90,29 @@ def test_the_demo_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> No
         "done",
     ]
     assert {str(one.name) for one in engines.connect(os.environ).volumes.list()} == before
+
+
+def test_up_prints_what_a_shell_needs_and_down_takes_all_away() -> None:
+    """`up --docker` prints variables with which curl and a Vault client work; `down` removes stack, volumes and files."""
+    name = f"check-{os.getpid()}"
+    program = shlex.quote(str(Path(sys.executable).with_name("vaultgate")))
+    script = (
+        f'set -eu; told="$({program} up --docker --name {name})"; eval "$told";'
+        ' curl --fail --silent --noproxy "*" "$RECORDS_URL"; echo;'
+        ' curl --fail --silent --noproxy "*" --cacert "$VAULT_CACERT" --header "X-Vault-Token: $VAULT_TOKEN"'
+        ' "$VAULT_ADDR/v1/auth/token/lookup-self"'
+    )
+    environment = {**os.environ, **CHOSEN_BY_ENGINE}
+    try:
+        done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        counted, token = (json.loads(line) for line in done.stdout.splitlines())
+        assert counted["count"] == 42
+        assert token["data"]["policies"] == ["root"]
+    finally:
+        vaultgate("down", "--name", name)
+    assert everything_of(f"vaultgate-{name}") == []
+    assert not (paths.build_folder() / "compose" / f"vaultgate-{name}").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])

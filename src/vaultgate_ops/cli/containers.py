@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from vaultgate_ops.errors import OpsError
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.compose import engine as engines
-from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, UP, Project, demo_name, left_behind, remove
+from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, left_behind, project_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
 from vaultgate_ops.local.database import SCHEMA
 from vaultgate_ops.local.interruptions import interruptible
@@ -38,29 +39,39 @@ def demo_scene() -> Iterator[ComposeScene]:
             remove(project.engine, project.name, Clock())
 
 
-def up() -> None:
-    """Start the project and print, for a shell, how to use it."""
+def up(name: str) -> None:
+    """Start the project and print, for a shell, how to use it.
+
+    Args:
+        name: tells several apart; their ports must differ (.env.example).
+    """
     with interruptible():
-        project = Project(UP, os.environ, speech.Spoken(), Clock())
+        project = Project(project_name(name), os.environ, speech.Spoken(), Clock())
         project.check()
         project.build()
         project.up("front")
-    folder = paths.build_folder() / "compose"
+    folder = _folder(project.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for line in _exports(project, ComposeScene(project, folder)):
         speech.line(line)
 
 
-def down() -> None:
+def down(name: str) -> None:
     """Remove the project, and demos whose owner is dead. Without an engine there is nothing to remove."""
     try:
         engine = engines.connect(os.environ)
     except OpsError:
         return
-    for name in (UP, *left_behind(engine)):
-        ended = remove(engine, name, Clock())
+    for project in (project_name(name), *left_behind(engine)):
+        ended = remove(engine, project, Clock())
+        shutil.rmtree(_folder(project), ignore_errors=True)
         if ended:
-            speech.line(f"{name} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
+            speech.line(f"{project} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
+
+
+def _folder(project: str) -> Path:
+    """Where the CA's certificate lies for the clients on this side."""
+    return paths.build_folder() / "compose" / project
 
 
 def _exports(project: Project, scene: ComposeScene) -> Iterator[str]:

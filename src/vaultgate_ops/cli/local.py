@@ -45,7 +45,7 @@ def up(*, only_fetch: bool, docker: bool, name: str) -> None:
     What it prints on stdout can be evaluated by a shell.
     """
     if docker:
-        containers.up()
+        containers.up(name)
         return
     reporter = speech.Spoken()
     if only_fetch:
@@ -78,7 +78,7 @@ def down(name: str) -> None:
         ended = folders.remove(folder, Clock())
         if there or ended:
             speech.line(f"{folder.name}: ended {', '.join(ended) or 'nothing'}, deleted {folder}")
-    containers.down()
+    containers.down(name)
 
 
 @click.command()

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.reporting import Reporter
 
-UP: Final = "vaultgate"
 _DEMO = re.compile(r"vaultgate-demo-(\d+)-(\d+)")
 _HEALTHY_S = 180.0
 _POLL_S = 0.2
@@ -64,11 +63,7 @@ class Project:
         self.engine = engines.connect(environ)
         self._environ = dict(environ)
         self._reporter, self._clock = reporter, clock
-        folder = paths.checkout()
-        self._compose = [
-            *engines.compose_command(environ),
-            *("--project-name", name, "--project-directory", str(folder), "--file", str(folder / "docker-compose.yml")),
-        ]
+        self._compose = [*engines.compose_command(environ), "--project-name", name]
 
     def check(self) -> None:
         """See that it could start, and fetch its images.
@@ -182,11 +177,18 @@ class Project:
         return f"Read docker logs {self.name}-{service}-1 (docker-compose 1.29 puts _ for -)."
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run([*self._compose, *arguments], env=self._environ, capture_output=True, text=True, check=False)
+        # From the checkout, so that compose finds its file, and .env and docker-compose.override.yml if they are there.
+        command, folder = [*self._compose, *arguments], paths.checkout()
+        done = subprocess.run(command, cwd=folder, env=self._environ, capture_output=True, text=True, check=False)
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())
             raise UsageProblem(f"{' '.join(arguments)} failed in compose: {said[-600:]}", "Look at docker-compose.yml and .env.")
         return done.stdout
+
+
+def project_name(name: str) -> str:
+    """The project of `vaultgate up --docker --name NAME`; the default's is the one that compose itself would take."""
+    return "vaultgate" if name == "up" else f"vaultgate-{name}"
 
 
 def demo_name() -> str:

@@ -42,7 +42,8 @@ class ComposeScene(Backstage):
 
     def __init__(self, project: Project, folder: Path) -> None:
         super().__init__(self._vault_client, self._connect, (SCHEMA, TABLE))
-        self._project, self._folder = project, folder
+        self._project, self._ca_file = project, folder / CA
+        self._ca_read = False
 
     def configure(self) -> int:
         """Start all but the function; what `bootstrap` changed."""
@@ -99,7 +100,8 @@ class ComposeScene(Backstage):
 
     def ca_file(self) -> Path:
         """The CA of Vault's and MySQL's certificates."""
-        path = self._folder / CA
-        if not path.exists():
-            write_private(path, self._project.read("unseal", f"{TRUST}/{CA}"))
-        return path
+        # Once for each scene: a file that lies there may be of a project before.
+        if not self._ca_read:
+            write_private(self._ca_file, self._project.read("unseal", f"{TRUST}/{CA}"))
+            self._ca_read = True
+        return self._ca_file
