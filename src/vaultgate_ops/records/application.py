@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from aws_lambda_powertools.metrics import MetricUnit
@@ -22,26 +21,26 @@ from vaultgate_ops.records.counting import Failure, count, meaning, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aws_lambda_powertools import Logger, Metrics
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from vaultgate_ops.records.sources import Source
 
     Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
-SERVICE, NAMESPACE = "records", "Vaultgate"
 RETRY_AFTER_S = 5
 _REQUEST_ID = "requestContext.requestId"  # at the same place in both formats
 
 
-def make_handler(source: Source, table: str) -> Handler:
+def make_handler(source: Source, table: str, logger: Logger, metrics: Metrics) -> Handler:
     """Make the function that Lambda calls.
 
     Args:
         source: lends connections.
         table: to count; a checked identifier.
+        logger: gets a line for each request.
+        metrics: gets Requests, Counted, Failed and Repeated (a second attempt was needed), each with the unit Count.
     """
-    logger = Logger(service=SERVICE)
-    metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
     router = APIGatewayRouter()  # type: ignore[no-untyped-call]  # Powertools gives it no types
 
     @router.get("/records")
@@ -72,6 +71,7 @@ def make_handler(source: Source, table: str) -> Handler:
     @logger.inject_lambda_context(correlation_id_path=_REQUEST_ID)
     @metrics.log_metrics(capture_cold_start_metric=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        metrics.add_metric("Requests", MetricUnit.Count, 1)
         resolver = http if event.get("version") == "2.0" else rest
         return resolver.resolve(event, context)
 
