@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from vaultgate_ops.local.vault_server import VaultServer
 
+NOT_FOUND = 404
 ONE_POLICY = Desired((Resource(POLICY, "sys/policies/acl/records", {"policy": 'path "x" {}'}),))
 ONE_MOUNT = Desired((Resource(SECRETS_ENGINE, "sys/mounts/secret", {"type": "kv"}),))
 
@@ -125,6 +126,9 @@ def test_an_answer_becomes_an_error_that_says_what_it_is(
         client = connect({"VAULT_ADDR": address, "VAULT_TOKEN": "t"}, tmp_path)
         with pytest.raises(expected, match=said):
             plan(client, ONE_MOUNT)
+        if status != NOT_FOUND:  # a policy that isn't there is no error
+            with pytest.raises(expected):
+                plan(client, ONE_POLICY)
         client.adapter.close()
 
 

@@ -114,6 +114,7 @@ secrets:
   secret:
     type: kv
     options: {version: 2}
+    description: "kept with ${PASSWORD}"
     seeds: {records: text}
 """
 
@@ -147,7 +148,8 @@ def test_every_problem_is_told_at_once_with_its_line_and_the_nearest_name(tmp_pa
         "line 37, secrets.database.roles.records: the database role needs creation_statements",
         f"line 39, {fixed}: the static database role needs one of rotation_period and rotation_schedule",
         "line 42, secrets.secret.options.version: must be text (in quotes, if it looks like a number), not 2",
-        "line 43, secrets.secret.seeds.records: must be a mapping",
+        "line 43, secrets.secret.description: a secret variable doesn't belong here: this setting is shown in diffs",
+        "line 44, secrets.secret.seeds.records: must be a mapping",
     ]
 
 
@@ -250,6 +252,8 @@ class TestVariables:
             ("DATABASE_HOST", "db)/?allowAllFiles=true#("),
             ("AWS_REGION", "us-east-1.evil.example/"),
             ("AWS_UNIQUE_IDS", "perhaps"),
+            ("DATABASE_PORT", "3306)/"),
+            ("DATABASE_PORT", "٣٣٠٦"),
             ("DATABASE_CA_FILE", "/nowhere/ca.pem"),
         ],
     )

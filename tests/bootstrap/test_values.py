@@ -21,7 +21,7 @@ def test_vaults_ways_to_say_an_hour_are_one(same: object) -> None:
     assert values.DURATION.answered(same) == values.DURATION.declared("1h")
 
 
-@pytest.mark.parametrize("wrong", ["", "h", "1 h", "1w", "-1s", "1h30", -1, True, 1.5, None, [], "٣s"])
+@pytest.mark.parametrize("wrong", ["", "h", "1 h", "1w", "-1s", "1h30", -1, True, 1.5, None, [], "٣s", "٣"])
 def test_what_is_no_duration_is_refused(wrong: object) -> None:
     """A duration in the file has a number and a unit, or is whole seconds."""
     with pytest.raises(values.Mistyped):
@@ -55,7 +55,7 @@ def test_the_same_thing_said_differently_is_the_same(kind: values.ValueType, dec
         (values.TEXTS, ["a", "b"], ["b", "a"]),
         (values.NAMES, ["a"], ["a", "b"]),
         (values.NUMBER, 4, "many"),
-        (values.DURATION, "1h", "for ever"),
+        (values.DURATION, "0s", "for ever"),
         (values.CIDRS, ["10.0.0.0/8"], ["nonsense"]),
         (values.BLOCK, "a\nb", "a b"),
     ],
