@@ -138,3 +138,27 @@ def test_close_gives_back_replaced_tokens_too(extension: Extension) -> None:
     invoke(extension)
     extension.broker.close()
     assert set(extension.server.tokens) == {extension.server.root_token}
+
+
+def test_an_invocation_waits_for_a_login_under_way(extension: Extension) -> None:
+    """A login that somebody else leads is waited for before Next: a freeze must not fall into it."""
+    gate = extension.server.hold("POST", "auth/aws/login")
+    reader = extension.beside()
+    assert gate.arrived.wait(10)
+    busy = extension.broker.tick()
+    assert busy is not None
+    assert busy.is_alive()
+    gate.open()
+    reader.result()
+    busy.join(10)
+    assert not busy.is_alive()
+    assert extension.server.logins == 1
+
+
+def test_a_margin_never_eats_a_whole_life() -> None:
+    """VAULTGATE_LEASE_MARGIN beyond a lease's TTL leaves half of it, instead of a new user at every read."""
+    extension = Extension(VAULTGATE_LEASE_MARGIN="1h")
+    extension.ask()
+    assert cache(extension.ask()) == "hit"
+    extension.clock.advance(300)
+    assert cache(extension.ask()) == "miss"

@@ -9,7 +9,7 @@ from pymysql.err import OperationalError
 from tests.simulators.clock import MovableClock
 from tests.simulators.fork import in_a_fork
 
-from vaultgate.errors import Unreachable
+from vaultgate.errors import ProtocolViolation, Unreachable
 from vaultgate.leases import Lifetime
 from vaultgate.pool import MysqlPool, hints_at_revocation
 from vaultgate.vault_secret import VaultSecret
@@ -336,3 +336,12 @@ def test_a_fork_gets_connections_of_its_own(database: Database) -> None:
     first = database.use()
     assert in_a_fork(lambda: database.use() is not first and first.told == [])
     assert database.use() is first
+
+
+def test_a_path_that_gives_no_user_is_named() -> None:
+    """A KV path where a database role should be is an error that says so, not a KeyError."""
+    clock = MovableClock()
+    secret = VaultSecret("secret/data/app", {"data": {"data": {}}}, Lifetime(clock.now(), 60), clock)
+    pool = MysqlPool(lambda: secret, lambda _: False, lambda **_: None, {}, clock)
+    with pytest.raises(ProtocolViolation, match="'secret/data/app' holds no username"), pool.connection():
+        raise AssertionError("nothing can be lent")

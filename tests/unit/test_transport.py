@@ -14,7 +14,7 @@ from tests.simulators.loopback import OK, always, answering, loopback, silent
 from vaultgate.clock import Clock
 from vaultgate.errors import ConfigurationError, DeadlineExceeded, ProtocolViolation, Unreachable
 from vaultgate.model import Origin, Request, TlsSettings
-from vaultgate.transport import FOREVER, Connections
+from vaultgate.transport import FOREVER, Connections, require_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -279,3 +279,17 @@ def test_a_fork_has_conversations_of_its_own(connections: Connections) -> None:
         ask(connections, server.origin)
         assert server.connections == 2
         assert len(server.requests) == 3
+
+
+def test_certificate_files_are_looked_at_before_the_first_connection(authority: Authority, tmp_path: Path) -> None:
+    """A missing file, one that is no PEM, and a folder that isn't there are all named at once; good ones pass."""
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    with pytest.raises(ConfigurationError) as caught:
+        require_readable(TlsSettings(str(tmp_path / "none.pem"), str(empty), str(empty), None))
+    told = "\n".join(caught.value.problems)
+    assert "VAULT_CACERT" in told
+    assert "VAULT_CAPATH" in told
+    assert "VAULT_CLIENT_CERT" in told
+    require_readable(TlsSettings(str(authority.certificate_file), str(tmp_path)))
+    require_readable(TlsSettings())

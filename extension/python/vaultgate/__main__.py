@@ -16,7 +16,7 @@ from vaultgate.lifecycle import EVENTS, Lifecycle
 from vaultgate.log import Log
 from vaultgate.outlets import proxy
 from vaultgate.runtime_api import RuntimeApi
-from vaultgate.transport import Connections
+from vaultgate.transport import Connections, require_readable
 from vaultgate.values import origin
 
 TYPE_CHECKING = False
@@ -48,6 +48,7 @@ def main(name: str = "vaultgate") -> int:
     api = RuntimeApi(server, name, Connections(clock), clock)
     try:
         settings = config.load(environ)
+        require_readable(settings.tls)
     except ConfigurationError as error:
         return _fail_init(api, error, Log(sys.stdout, "error", clock))
     journal = Log(sys.stdout, settings.log_level, clock)

@@ -18,9 +18,12 @@ _DUE_SHARE = 1 / 3
 
 
 def margin_s(ttl_s: float, configured_s: float | None) -> float:
-    """How long before its end a lease counts as over: as configured, else the smaller of 10 s and a tenth of it."""
+    """How long before its end a lease counts as over: as configured, else the smaller of 10 s and a tenth of it.
+
+    Never more than half of it: a margin that leaves no life would make every read cost a new lease.
+    """
     if configured_s is not None:
-        return configured_s
+        return min(configured_s, ttl_s / 2)
     return min(_MARGIN_S, ttl_s * _MARGIN_SHARE)
 
 

@@ -14,7 +14,7 @@ import os
 import threading
 from contextlib import contextmanager
 
-from vaultgate.errors import VaultgateError
+from vaultgate.errors import ProtocolViolation, VaultgateError
 from vaultgate.secret import Secret
 
 TYPE_CHECKING = False
@@ -54,8 +54,12 @@ class Credential:
     __slots__ = ("_clock", "_secret", "password", "user")
 
     def __init__(self, secret: VaultSecret, clock: Clock) -> None:
-        self.user: str = secret.data["username"]
-        self.password = Secret(secret.data["password"])
+        try:
+            self.user: str = secret.data["username"]
+            self.password = Secret(secret.data["password"])
+        except KeyError as missing:
+            hint = "name a role of Vault's database engine, such as database/creds/app"
+            raise ProtocolViolation(f"{secret.path!r} holds no {missing.args[0]}", hint) from None
         self._secret = secret
         self._clock = clock
 

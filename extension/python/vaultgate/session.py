@@ -86,16 +86,24 @@ class Session:
         """Whether `attend` would do something now."""
         now = self._clock.now()
         with self._lock:
-            if self._closing or self._flight is not None:
+            if self._closing:
                 return False
             token = self._live()
-            return token is None or due(token.lifetime, now) or bool(self._spent(now))
+            return token is None or self._flight is not None or due(token.lifetime, now) or bool(self._spent(now))
 
     def attend(self, deadline: float) -> None:
-        """Log in, renew or replace, as is due; give back what was replaced and is no longer needed.
+        """Wait for a login under way; log in, renew or replace, as is due; give back what was replaced and isn't needed.
 
         Failures are logged, not raised: whoever asks for the token next tries again.
         """
+        with self._lock:
+            flight = self._flight
+        if flight is not None:
+            # Somebody else's login: a freeze in the middle of it would be as bad as in one of ours.
+            try:
+                flight.wait(deadline - self._clock.steady())
+            except VaultgateError:
+                return  # logged where it happened; whoever asks for the token next tries again
         now = self._clock.now()
         with self._lock:
             token = self._live()

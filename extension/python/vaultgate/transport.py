@@ -232,6 +232,31 @@ def _tls_context(tls: TlsSettings | None) -> ssl.SSLContext:
     return context
 
 
+def require_readable(tls: TlsSettings) -> None:
+    """Look whether the certificate files can be read, before anything depends on it; `ssl` is not needed for that.
+
+    Raises:
+        ConfigurationError: all that can't.
+    """
+    named = (("VAULT_CACERT", tls.ca_file), ("VAULT_CLIENT_CERT", tls.client_certificate), ("VAULT_CLIENT_KEY", tls.client_key))
+    problems = []
+    for variable, path in named:
+        if path is None:
+            continue
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a cold start more than all of this
+                whole = b"-----BEGIN " in file.read()
+        except OSError as error:
+            problems.append(f"{variable}={path!r} can't be read: {error.strerror}")
+        else:
+            if not whole:
+                problems.append(f"{variable}={path!r} is not a PEM file")
+    if tls.ca_folder is not None and not os.path.isdir(tls.ca_folder):  # noqa: PTH112 - as above
+        problems.append(f"VAULT_CAPATH={tls.ca_folder!r} is not a folder")
+    if problems:
+        raise ConfigurationError(problems)
+
+
 def _left(deadline: float, clock: Clock) -> float | None:
     """Seconds a call may still take; None for no limit.
 

@@ -30,6 +30,10 @@ _CONNECTIONS = 64
 _REST_S = 300.0
 _PIECE_S = 10.0
 _RETRY_AFTER = "1"
+# How long, and how much, is listened to after a refusal.
+_PARTING_S = 1.0
+_PARTING_PIECES = 16
+_PARTING_BYTES = 64 * 1024
 _UNAVAILABLE = 503
 
 
@@ -109,6 +113,7 @@ class Proxy:
                 request = reader.request()
             except MalformedRequest as error:
                 connection.sendall(answer_bytes(_told(error), close=True))
+                _part(connection)
                 return
             if request is None:
                 return
@@ -138,6 +143,15 @@ class Proxy:
         except Exception as error:  # noqa: BLE001 - a request must not end the extension, whatever we did wrong
             self._log.error("internal", "a request failed by our own fault", kind=type(error).__name__, path=request.path)
             return _told(VaultgateError("the extension failed; its log has an entry"))
+
+
+def _part(connection: socket.socket) -> None:
+    """Hang up so that what was said arrives: closing on bytes that nobody read resets the connection, and takes it back."""
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(_PARTING_S)
+    for _ in range(_PARTING_PIECES):
+        if not connection.recv(_PARTING_BYTES):
+            return
 
 
 def _told(error: VaultgateError) -> Answer:
