@@ -214,3 +214,12 @@ def test_port_taken() -> None:
     """A port that is taken is the system's error, for whoever builds the extension to put into words."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         bind(taken.getsockname()[:2])
+
+
+def test_a_refusal_arrives_although_its_body_was_not_read(door: Door) -> None:
+    """Whoever sends more than is taken still reads why: the proxy doesn't reset the connection over what it left unread."""
+    with socket.create_connection(door.address, timeout=10) as connection:
+        connection.sendall(b"POST /v1/a HTTP/1.1\r\n" + HEAD + b"Content-Length: 99999999\r\n\r\n" + bytes(300_000))
+        connection.shutdown(socket.SHUT_WR)
+        assert Reader(connection.recv).answer("POST").status == 413
+        assert connection.recv(1) == b""
