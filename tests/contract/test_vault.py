@@ -158,6 +158,33 @@ def test_kv_that_is_not_there(caller: Caller) -> None:
     assert (answer.status, errors(answer)) == (404, [])
 
 
+@pytest.mark.parametrize(
+    ("path", "mount"),
+    [
+        ("secret/records", ("secret/", "kv", {"version": "2"})),
+        ("secret/data/absent", ("secret/", "kv", {"version": "2"})),
+        (CREDS, ("database/", "database", {})),
+    ],
+)
+def test_mount_of_a_path(caller: Caller, token: Secret, path: str, mount: tuple[str, str, object]) -> None:
+    """A token may ask where a path's mount begins, and which version of KV it is, if it may do anything below it."""
+    found = read(caller.call("GET", f"sys/internal/ui/mounts/{path}", None, token))["data"]
+    assert (found["path"], found["type"], found["options"]) == mount
+
+
+def test_mount_that_is_not_there(caller: Caller, token: Secret) -> None:
+    """A mount that doesn't exist is refused like one that is none of the token's business."""
+    answer = caller.call("GET", "sys/internal/ui/mounts/absent/records", None, token)
+    assert answer.status == 403
+    assert errors(answer)[0].startswith("preflight capability check returned 403")
+
+
+@pytest.mark.parametrize("path", ["secret/records", "secret/data/absent"])
+def test_kv_paths_without_a_secret(caller: Caller, path: str) -> None:
+    """A path that lacks `data/`, and one where nothing is, are both 404 to whoever may read them."""
+    assert caller.call("GET", path, None, caller.side.root).status == 404
+
+
 def test_list(caller: Caller) -> None:
     """LIST is a method of its own and gives keys; an empty folder is a 404 without a word."""
     assert "records" in read(caller.call("LIST", "secret/metadata", None, caller.root))["data"]["keys"]

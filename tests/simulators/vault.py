@@ -39,6 +39,11 @@ RECORDS_POLICY = (
     ("sys/wrapping/*", {"update"}),
 )
 _CAPABILITY = {"GET": "read", "HEAD": "read", "LIST": "list", "POST": "update", "PUT": "update", "DELETE": "delete"}
+_MOUNT_OF = "sys/internal/ui/mounts/"
+_MOUNTS: dict[str, dict[str, Any]] = {
+    "secret": {"type": "kv", "options": {"version": "2"}},
+    "database": {"type": "database", "options": {}},
+}
 _OPEN = ("sys/health", "auth/aws/login", "sys/wrapping/unwrap")
 
 
@@ -246,6 +251,8 @@ class SimulatedVault:
         token = self.tokens.get(shown)
         if token is None:
             raise _Refusal(403, *((DENIED,) if self.old_words else DEAD_TOKEN))
+        if path.startswith(_MOUNT_OF):
+            return token  # judged by what the token may do below the mount
         wanted = _CAPABILITY[method]
         if not any(fnmatchcase(path, pattern) and wanted in able for pattern, able in self.policies[token.policy]):
             raise _Refusal(403, DENIED)
@@ -264,8 +271,8 @@ class SimulatedVault:
             raise AssertionError("every other path was judged")
         if path.startswith("auth/token/"):
             return self._token_store(path.removeprefix("auth/token/"), token)
-        if path.startswith("sys/leases/"):
-            return self._lease_store(path.removeprefix("sys/leases/"), document)
+        if path.startswith("sys/"):
+            return self._system(path, token, document)
         if path.startswith("database/") and method == "GET":
             return self._database_user(path.removeprefix("database/"), token)
         if path.startswith("secret/"):
@@ -325,6 +332,13 @@ class SimulatedVault:
             return Answer(204)
         raise _Refusal(404, f'no handler for route "auth/token/{verb}". route entry not found.')
 
+    def _system(self, path: str, token: _Token, document: dict[str, Any]) -> Answer:
+        if path.startswith("sys/leases/"):
+            return self._lease_store(path.removeprefix("sys/leases/"), document)
+        if path.startswith(_MOUNT_OF):
+            return self._mount_of(path.removeprefix(_MOUNT_OF), token)
+        raise _Refusal(404, f'no handler for route "{path}". route entry not found.')
+
     def _lease_store(self, verb: str, document: dict[str, Any]) -> Answer:
         lease = self.leases.get(document.get("lease_id", ""))
         if verb == "revoke":
@@ -350,6 +364,13 @@ class SimulatedVault:
         self.leases[lease.id] = lease
         user = {"username": f"v-aws-records-{self._number}", "password": f"made-up-{self._number}"}
         return _json(200, _envelope(lease_id=lease.id, lease_duration=ttl_s, renewable=True, data=user))
+
+    def _mount_of(self, path: str, token: _Token) -> Answer:
+        name, slash, _ = path.partition("/")
+        if name not in _MOUNTS or not any(pattern.startswith(name + slash) for pattern, _ in self.policies[token.policy]):
+            words = f'preflight capability check returned 403, please ensure client\'s policies grant access to path "{path}/"'
+            raise _Refusal(403, words)
+        return _secret({"path": f"{name}/"} | _MOUNTS[name])
 
     def _kv(self, method: str, path: str, document: dict[str, Any]) -> Answer:
         kind, _, name = path.partition("/")
