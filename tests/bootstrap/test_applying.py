@@ -72,6 +72,44 @@ def test_a_kv_mount_that_never_settles_is_given_up(tmp_path: Path) -> None:
     assert 29 < clock.waited_s < 31
 
 
+class Listener(Silent):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.heard.append(text)
+
+
+@pytest.mark.stack
+def test_vaults_warnings_are_passed_on(root: hvac.Client, tmp_path: Path) -> None:
+    """What Vault does although it has doubts is done, and the doubts are told."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "auth: {aws: {type: aws, roles: {r: {bound_iam_principal_arn: ['arn:aws:iam::123456789012:role/x'],"
+        " resolve_aws_unique_ids: false, token_max_ttl: 10000h}}}}\n",
+        encoding="utf-8",
+    )
+    listener = Listener()
+
+    assert len(bootstrap(root, load(mine, {}), listener)) == 2
+
+    assert len(listener.heard) == 1
+    assert listener.heard[0].startswith("Vault warns about auth/aws/role/r: ")
+    assert "max ttl will be capped" in listener.heard[0]
+
+
+def test_an_answer_to_a_write_that_isnt_vaults_is_no_success(tmp_path: Path) -> None:
+    """A page of somebody else's isn't taken for a change that was made."""
+    with answering([GRANTED, (200, "<html>welcome</html>")]) as address:
+        client = connect({"VAULT_ADDR": address, "VAULT_TOKEN": "t"}, tmp_path)
+        with pytest.raises(Unreachable, match="is not Vault"):
+            apply(client, one_change(max_versions=3), Silent())
+        client.adapter.close()
+
+
 def told(error: BaseException) -> str:
     """Everything that a log of this failure could have: the chain with its tracebacks, messages and hints."""
     everything = "".join(traceback.format_exception(error))

@@ -132,6 +132,15 @@ def test_an_answer_becomes_an_error_that_says_what_it_is(
         client.adapter.close()
 
 
+def test_a_list_that_a_namespace_lacks_says_so(tmp_path: Path) -> None:
+    """Where a namespace has no audit devices, that is said instead of doubting that Vault answers."""
+    with answering([(404, errors("unsupported path"))]) as address:
+        client = connect({"VAULT_ADDR": address, "VAULT_TOKEN": "t", "VAULT_NAMESPACE": "team"}, tmp_path)
+        with pytest.raises(UsageProblem, match="sys/mounts doesn't exist in the namespace team"):
+            plan(client, ONE_MOUNT)
+        client.adapter.close()
+
+
 def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
     """A port that nobody listens on is exit code 4."""
     client = connect({"VAULT_ADDR": f"http://127.0.0.1:{free_port()}", "VAULT_TOKEN": "t"}, tmp_path)

@@ -168,6 +168,25 @@ def test_a_mount_of_another_type_is_refused_and_nothing_is_changed(root: hvac.Cl
     assert root.read("sys/audit")["data"] == {}
 
 
+def test_what_lives_in_another_kind_of_mount_is_not_looked_at(root: hvac.Client, tmp_path: Path) -> None:
+    """A mount that answers our paths in its own way is named as what it is, whatever it says there."""
+    root.sys.enable_secrets_engine("pki", path="secret")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("secrets: {secret: {type: kv, config: {max_versions: 3}, seeds: {x: {a: b}}}}\n", encoding="utf-8")
+
+    with pytest.raises(CheckFailed, match="sys/mounts/secret: type is pki, not kv"):
+        plan(root, load(mine, {}))
+
+
+def test_a_kv_mount_of_version_1_may_be_wanted(root: hvac.Client, tmp_path: Path) -> None:
+    """Version 1, declared or not, is what Vault means when it names none."""
+    root.sys.enable_secrets_engine("kv", path="old")
+    mine = tmp_path / "mine.yaml"
+    for options in ("", ", options: {version: '1'}"):
+        mine.write_text(f"secrets: {{old: {{type: kv{options}}}}}\n", encoding="utf-8")
+        assert plan(root, load(mine, {})) == []
+
+
 def test_an_audit_device_elsewhere_is_not_switched_off(
     root: hvac.Client, desired: Desired, declared_file: Path, variables: dict[str, str]
 ) -> None:

@@ -7,7 +7,7 @@ cut out of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import requests
 from hvac import exceptions as hvac_errors
@@ -42,7 +42,19 @@ def read(client: hvac.Client, path: str) -> Mapping[str, object] | None:
     return _data(client, _ask(client, lambda: client.read(path), "read", path))
 
 
-def send(client: hvac.Client, write: Write) -> Mapping[str, object]:
+class Answer(NamedTuple):
+    """What Vault said to a request.
+
+    Attributes:
+        data: empty where there is none.
+        warnings: sentences; the request was carried out all the same.
+    """
+
+    data: Mapping[str, object]
+    warnings: tuple[str, ...]
+
+
+def send(client: hvac.Client, write: Write) -> Answer:
     """Make a request that changes something (or asks with a body).
 
     Raises:
@@ -56,7 +68,11 @@ def send(client: hvac.Client, write: Write) -> Mapping[str, object]:
     body = _revealed(write.body, secrets)
     needs = " and ".join(sorted(write.needs))
     answer = _ask(client, lambda: client.write_data(write.path, data=body), needs, write.path, hint=write.hint, secrets=secrets)
-    return {} if isinstance(answer, requests.Response) else _data(client, answer) or {}
+    if isinstance(answer, requests.Response) and answer.status_code == requests.codes.no_content:
+        return Answer({}, ())
+    if not isinstance(answer, dict):
+        raise no_vault(client)
+    return Answer(answer.get("data") or {}, tuple(_cleaned(str(said), secrets) for said in answer.get("warnings") or ()))
 
 
 def _ask(
@@ -67,8 +83,7 @@ def _ask(
         return call()
     except (hvac_errors.VaultError, requests.RequestException) as error:
         failure = _failure(error, str(client.url), capability, path, hint)
-    for secret in secrets:
-        failure.message = failure.message.replace(secret, HIDDEN)
+    failure.message = _cleaned(failure.message, secrets)
     failure.args = (failure.message,)
     # Raised out here, where nothing is being handled any more: the cause knows the request, and with it what was sent.
     raise failure
@@ -89,6 +104,12 @@ def _failure(error: Exception, address: str, capability: str, path: str, hint: s
             return Unreachable(f"Vault at {address} can't serve now: {reason}", "try again later")
         case _:
             return CheckFailed(f"Vault failed at {path}: {reason}", hint or "Vault's own log says more")
+
+
+def _cleaned(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _refusal(reason: str, address: str, capability: str, path: str) -> Denied:
@@ -115,6 +136,16 @@ def _data(client: hvac.Client, answer: object) -> Mapping[str, object] | None:
     if not isinstance(data, dict):
         raise no_vault(client)
     return data
+
+
+def no_list(client: hvac.Client, path: str) -> OpsError:
+    """Say why a list that every Vault has isn't there."""
+    if client.adapter.namespace:
+        return UsageProblem(
+            f"{path} doesn't exist in the namespace {client.adapter.namespace}",
+            "what belongs to the root namespace, such as the section audit, has to be left out of the file (--file)",
+        )
+    return no_vault(client)
 
 
 def no_vault(client: hvac.Client) -> Unreachable:

@@ -38,18 +38,18 @@ def apply(client: hvac.Client, changes: Sequence[Change], reporter: Reporter, *,
     with reporter.task("Configuring Vault", total=len(changes)) as task:
         for change in changes:
             task.describe(change.path)
-            _make(client, change, clock or Clock())
+            for warning in _make(client, change, clock or Clock()):
+                reporter.say(f"Vault warns about {change.path}: {warning}")
             task.advance()
 
 
-def _make(client: hvac.Client, change: Change, clock: Clock) -> None:
+def _make(client: hvac.Client, change: Change, clock: Clock) -> tuple[str, ...]:
+    """Make one change; gives Vault's warnings."""
     give_up = clock.steady() + _SETTLES_WITHIN_S
     while True:
         try:
-            answers.send(client, change.write)
+            return answers.send(client, change.write).warnings
         except UsageProblem as refusal:
             if _SETTLING not in refusal.message or clock.steady() >= give_up:
                 raise
             clock.sleep(_LOOK_AGAIN_S)
-        else:
-            return

@@ -70,8 +70,7 @@ def _update(resource: Resource, there: Mapping[str, object], conflicts: list[str
     fields: list[FieldChange] = []
     for name, wanted in resource.values.items():
         field = kind.fields[name]
-        raw = there.get(name)
-        found = field.type.answered(field.absent if raw is None else raw) if field.compared else None
+        found = field.found(there.get(name)) if field.compared else None
         if field.credential and reset:
             chosen[name] = wanted
             if not field.compared or found != wanted:

@@ -60,6 +60,10 @@ class Field:
     always: bool = False
     refused: Callable[[object, object], str] = never_refused
 
+    def found(self, raw: object) -> object:
+        """Normal form of what Vault answered; None where its answer lacks the field."""
+        return self.type.answered(self.absent if raw is None else raw)
+
 
 @dataclass(frozen=True)
 class Kind:

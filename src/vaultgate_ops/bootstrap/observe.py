@@ -6,7 +6,7 @@ privilege that is missing for reading is found before anything is said: what can
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vaultgate_ops.bootstrap import answers
 from vaultgate_ops.bootstrap.privileges import Privilege, denied
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import hvac
 
     from vaultgate_ops.bootstrap.model import Desired, Resource
+
+_IDENTITY: Final = ("type", "version")
 
 
 def observe(client: hvac.Client, desired: Desired) -> dict[str, Mapping[str, object] | None]:
@@ -32,9 +34,10 @@ def observe(client: hvac.Client, desired: Desired) -> dict[str, Mapping[str, obj
     shown: dict[str, Mapping[str, object] | None] = {}
     actual: dict[str, Mapping[str, object] | None] = {}
     missing: list[Privilege] = []
+    out_of_reach: set[str] = set()
     for resource in desired.resources:
-        if _is_out_of_reach(resource, actual):
-            actual[resource.path] = None
+        actual[resource.path] = None
+        if resource.mount in out_of_reach:
             continue
         path = resource.kind.shown_at(resource)
         if path not in shown:
@@ -42,17 +45,20 @@ def observe(client: hvac.Client, desired: Desired) -> dict[str, Mapping[str, obj
                 shown[path] = answers.read(client, path)
             except answers.Forbidden:
                 missing.append(Privilege(path, resource.kind.reads_with))
-                shown[path] = None
-            else:
-                if shown[path] is None and resource.kind.listed:
-                    raise answers.no_vault(client)
+                shown[path] = {}
+            if shown[path] is None and resource.kind.listed:
+                raise answers.no_list(client, path)
         answer = shown[path]
-        actual[resource.path] = None if answer is None else resource.kind.actual(resource.path, answer)
+        found = None if answer is None else resource.kind.actual(resource.path, answer)
+        actual[resource.path] = found
+        if answer and not _is_ours(resource, found):
+            out_of_reach.add(resource.path)
     if missing:
         raise denied(missing, "to read how it looks now")
     return actual
 
 
-def _is_out_of_reach(resource: Resource, actual: Mapping[str, Mapping[str, object] | None]) -> bool:
-    """Whether the mount that it lives in doesn't exist yet."""
-    return bool(resource.mount) and actual[resource.mount] is None
+def _is_ours(resource: Resource, found: Mapping[str, object] | None) -> bool:
+    """Whether a mount exists and is what the file says; nothing of ours lives in another one."""
+    fields, wanted = resource.kind.fields, resource.values
+    return found is not None and all(fields[name].found(found.get(name)) == wanted[name] for name in _IDENTITY if name in wanted)

@@ -48,7 +48,7 @@ def missing(client: hvac.Client, changes: Iterable[Change]) -> list[Privilege]:
     if not needed:
         return []
     try:
-        held = answers.send(client, Write(_ASK, {"paths": [*needed]}, frozenset({"update"})))
+        held = answers.send(client, Write(_ASK, {"paths": [*needed]}, frozenset({"update"}))).data
     except answers.Forbidden:
         return []
     lacking: list[Privilege] = []
