@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from base64 import b64decode
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -400,7 +401,7 @@ DEAD_TOKEN = ("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
 
 def _envelope(**fields: object) -> dict[str, object]:
     return {
-        "request_id": "00000000-0000-0000-0000-000000000000",
+        "request_id": str(uuid.uuid4()),
         "lease_id": "",
         "renewable": False,
         "lease_duration": 0,

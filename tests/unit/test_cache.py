@@ -142,6 +142,7 @@ def test_key_tells_apart() -> None:
         key_of(Request("GET", "/v1/a"), "team"),
         key_of(Request("GET", "/v1/a", (("X-Vault-Namespace", "other"),)), "team"),
     ]
+    assert key_of(Request("GET", "/v1/a", (("X-Vault-Namespace", ""),)), "team") == keys[0]
     assert None not in keys
     assert len(set(keys)) == len(keys)
 
@@ -150,3 +151,29 @@ def test_tracing_headers_share() -> None:
     """A trace id differs with every request and must not split the cache."""
     traced = Request("GET", "/v1/a", (("X-Amzn-Trace-Id", "Root=1-2-3"), ("traceparent", "00-1-2-01")))
     assert key_of(traced, "team") == key_of(Request("GET", "/v1/a"), "team")
+
+
+def test_changes_are_told_once() -> None:
+    """Another answer under a known key is a change, a renewal and the first answer are none; each is told once."""
+    shelf = Shelf(10 * WEIGHT)
+    first = entry(lease_id="a")
+    shelf.put(key("a"), first)
+    shelf.put(key("a"), first.renewed(Lifetime(NOW, 120)))
+    assert shelf.changes() == set()
+    shelf.put(key("a"), entry(lease_id="another"))
+    assert shelf.changes() == {key("a")}
+    assert shelf.changes() == set()
+
+
+def test_what_is_no_longer_true_is_a_change() -> None:
+    """A dead lease, a dead token and a write are told; age, and making room, are not."""
+    shelf = Shelf(10 * WEIGHT)
+    shelf.put(key("lease"), entry(lease_id="dead"))
+    shelf.put(key("token"), Entry(Answer(200), "l", Lifetime(NOW, 60), "owner"))
+    shelf.put(key("write"), entry(lease_id=""))
+    shelf.put(key("age"), entry(ttl_s=60))
+    shelf.drop_lease("dead")
+    shelf.drop_owner("owner")
+    shelf.drop_touched("write")
+    shelf.look(key("age"), Instant(1e9 + 60, 0))
+    assert shelf.changes() == {key("lease"), key("token"), key("write")}

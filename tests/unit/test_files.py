@@ -240,9 +240,9 @@ def test_without_a_ttl_it_is_written_once(folder: Path) -> None:
 
 
 def test_static_role_is_read_again_after_its_rotation(folder: Path) -> None:
-    """A static role's password has no lease, but Vault says when it will be another one."""
+    """A static role's password has no lease, but Vault says when it will be another one, however long readers may keep it."""
     path = "database/static-creds/records-static"
-    written = Written(folder, {"DB": path})
+    written = Written(folder, {"DB": path}, VAULTGATE_CACHE="database/static-creds/*=1h")
     written.write()
     written.clock.advance(299)
     written.invoke()
@@ -321,6 +321,19 @@ def test_one_bad_file_spoils_no_other(folder: Path) -> None:
     written.invoke()
     assert written.names() == ["B"]
     assert "planted-kv-value" not in json.dumps(written.extension.logged)
+
+
+def test_file_that_could_not_be_written_is_tried_again(tmp_path: Path) -> None:
+    """Once what stood in its way is gone, a file comes with a later invocation."""
+    (tmp_path / "vault").write_text("in the way")
+    written = Written(tmp_path / "vault", {"DB": CREDS})
+    written.invoke()
+    assert "file-failed" in written.extension.events
+    (tmp_path / "vault").unlink()
+    written.clock.advance(6)
+    written.invoke()
+    assert written.document("DB")["lease_id"] in written.server.leases
+    assert len(written.server.leases) == 1
 
 
 def test_folder_that_cant_be_made(tmp_path: Path) -> None:

@@ -117,7 +117,13 @@ def test_data_is_the_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"data": "x", "metadata": {"version": 1}, "more": 1}, {"data": {"x": 1}, "metadata": "mine"}, {"data": {"x": "1"}}]
+    "fields",
+    [
+        {"data": "x", "metadata": {"version": 1}, "more": 1},
+        {"data": {"x": 1}, "metadata": "mine"},
+        {"data": {"x": 1}, "metadata": {}},
+        {"data": {"x": "1"}},
+    ],
 )
 def test_fields_named_like_kvs_are_fields(fields: dict[str, Any]) -> None:
     """A secret that only looks like KV version 2's is taken as it is."""

@@ -99,7 +99,6 @@ class Files:
         now = self._clock.now()
         with self._lock:
             self._stale.update(target for target in changed if target in self._held)
-            self._broker.keep([target for target, held in self._held.items() if held.leased])
             if self._busy is not None and self._busy.is_alive():
                 return self._busy
             targets = [target for target in self._targets if self._is_due(target, now)]
@@ -162,6 +161,7 @@ class Files:
             # As if they had not been fetched, so that they are tried again after a while.
             self._failed |= dict.fromkeys(unwritten, now)
             self._held = {target: held for target, held in self._held.items() if target not in unwritten}
+            # Nobody may ever read them through the proxy; their leases are in use all the same.
             self._broker.keep([target for target, held in self._held.items() if held.leased])
         return failures
 
