@@ -271,11 +271,13 @@ def load(environ: Mapping[str, str]) -> Config:
     problems = list(_unknown(environ))
     values: dict[str, object] = {}
     named: dict[str, set[str]] = {}
+    near = [name for name, text in environ.items() if text and name.startswith("VAULT")]
     for setting in SETTINGS:
         texts = {setting.name: environ.get(setting.name) or setting.default}
         if setting.shown != setting.name:
-            texts |= {name: text for name, text in environ.items() if text and setting.ending(name) is not None}
-            named[setting.name] = {setting.ending(name) or "" for name in texts if environ.get(name)}
+            endings = {name: ending for name in near if (ending := setting.ending(name)) is not None}
+            texts |= {name: environ[name] for name in endings}
+            named[setting.name] = set(endings.values())
         for name, text in texts.items():
             values[name] = None
             if text is not None:
