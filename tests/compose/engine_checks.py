@@ -253,9 +253,13 @@ def test_bringing_it_up_again_changes_nothing(project: Project, scene: ComposeSc
 
 
 def test_a_function_whose_credentials_ended_is_started_again(project: Project, scene: ComposeScene) -> None:
-    """The emulated AWS forgets every key when it restarts; the next `up` gives the function new ones."""
+    """The emulated AWS forgets every key when it restarts; after the next `up` the function runs with the new ones."""
     project.container("aws").restart()
     project.up("front")
+    valid = project.read("function", "/run/credentials/function.sh").decode()
+    key = re.findall(r"AWS_ACCESS_KEY_ID=(\S+)", valid)[0]
+    held = project.container("function").exec_run(["sh", "-c", "tr '\\0' '\\n' </proc/1/environ"]).output.decode()
+    assert f"AWS_ACCESS_KEY_ID={key}" in held.splitlines()
     assert scene.get("/records")[0] == 200
 
 
