@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
+import hvac
 import pytest
 from tests.bootstrap.answering import answering
 
@@ -150,6 +152,15 @@ def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
 
     assert refusal.value.exit_code == 4
     client.adapter.close()
+
+
+def test_silence_is_unreachable() -> None:
+    """A server that takes the connection and says nothing is given up."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = hvac.Client(f"http://127.0.0.1:{silent.getsockname()[1]}", token="t", timeout=0.05)
+        with pytest.raises(Unreachable, match="didn't answer in time"):
+            plan(client, ONE_POLICY)
+        client.adapter.close()
 
 
 @pytest.mark.stack

@@ -129,8 +129,8 @@ class _Reading:
             if "config" in below:
                 yield self._resource(contents.KV_CONFIG, f"{name}/config", below["config"], (*where, "config"), mount.path)
             for inner, inner_spec, inner_where in self._named(below.get("seeds"), (*where, "seeds")):
-                data = self._seed(inner_spec, inner_where)
-                yield Resource(contents.KV_SEED, f"{name}/data/{inner}", {"data": Hidden(data)}, mount.path)
+                seed = {"data": Hidden(self._substituted(inner_spec, inner_where))}
+                yield Resource(contents.KV_SEED, f"{name}/data/{inner}", seed, mount.path)
 
     def _mount(
         self, kind: Kind, path: str, spec: object, where: tuple[str, ...], below: Mapping[str, tuple[str, ...]]
@@ -205,12 +205,6 @@ class _Reading:
             self.findings.add(at, f"must be {' or '.join(known.choices)}, not {normal!r}{near}")
             return None
         return normal
-
-    def _seed(self, spec: object, where: tuple[str, ...]) -> object:
-        if not isinstance(spec, dict):
-            self.findings.add(where, "must be a mapping: the secret's keys and values")
-            return None
-        return self._substituted(spec, where)
 
     def _substituted(self, raw: object, at: tuple[str, ...]) -> object:
         if isinstance(raw, list):
