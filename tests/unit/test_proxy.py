@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulators.extension import CREDS, Beside, Extension, user
@@ -223,3 +224,29 @@ def test_a_refusal_arrives_although_its_body_was_not_read(door: Door) -> None:
         connection.shutdown(socket.SHUT_WR)
         assert Reader(connection.recv).answer("POST").status == 413
         assert connection.recv(1) == b""
+
+
+class _Exhausted(socket.socket):
+    """A listener whose process is out of descriptors once."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.gettimeout() is None:
+            self.settimeout(10)
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_the_door_outlives_a_shortage() -> None:
+    """When the system can't give a connection, the door logs that and goes on to accept."""
+    extension = Extension()
+    listener = _Exhausted(fileno=bind(("127.0.0.1", 0)).detach())
+    proxy = Proxy(listener, extension.broker, "header", extension.log)
+    connections = Connections(Clock())
+    proxy.start()
+    try:
+        assert Door(extension, listener, connections).ask("GET", f"/v1/{CREDS}", ASKED).ok
+        assert extension.events[0] == "not-accepted"
+    finally:
+        connections.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        proxy.close()

@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import threading
@@ -35,6 +36,9 @@ _PARTING_S = 1.0
 _PARTING_PIECES = 16
 _PARTING_BYTES = 64 * 1024
 _UNAVAILABLE = 503
+# What accept says of a listener that was closed or shut down; whatever else it says passes.
+_ENDED = frozenset({errno.EBADF, errno.EINVAL})
+_PAUSE_S = 0.5
 
 
 def bind(address: tuple[str, int]) -> socket.socket:
@@ -68,6 +72,7 @@ class Proxy:
         self._mode = mode
         self._log = log
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
+        self._closed = threading.Event()
 
     def start(self) -> None:
         """Begin to accept."""
@@ -75,17 +80,25 @@ class Proxy:
 
     def close(self) -> None:
         """Stop accepting; connections under way are served to their next pause."""
+        self._closed.set()
         self._listener.close()
 
     def _accept(self) -> None:
         while True:
             self._places.acquire()
+            connection = None
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
+                threading.Thread(target=self._serve, args=(connection,), name="request", daemon=True).start()
+            except (OSError, RuntimeError) as error:
                 self._places.release()
-                return
-            threading.Thread(target=self._serve, args=(connection,), name="request", daemon=True).start()
+                if isinstance(error, OSError) and error.errno in _ENDED:
+                    return
+                if connection is not None:
+                    connection.close()
+                # Descriptors, memory or threads have run out: somebody gives some back, and the door must outlive that.
+                self._log.error("not-accepted", f"a connection could not be served: {error}")
+                self._closed.wait(_PAUSE_S)
 
     def _serve(self, connection: socket.socket) -> None:
         try:
