@@ -175,6 +175,19 @@ def test_wrapped_answer_is_for_one(extension: Extension) -> None:
     assert [cache(answer) for answer in answers] == ["bypass", "bypass"]
 
 
+def test_answer_that_vault_wraps_by_itself_is_not_shared(extension: Extension) -> None:
+    """A control group wraps what nobody asked to be wrapped; a reader who waited for another's gets one of their own."""
+    extension.ask(KV)
+    wrapped = [json.dumps({"lease_id": "", "lease_duration": 0, "wrap_info": {"token": name}}).encode() for name in ("a", "b")]
+    extension.server.next(*(Answer(200, (), body) for body in wrapped))
+    gate = extension.server.hold("GET", CREDS)
+    first = extension.beside()
+    assert gate.arrived.wait(10)
+    second = extension.beside().until_it_waits()
+    gate.open()
+    assert [first.result().body, second.result().body] == wrapped
+
+
 def test_vaults_errors_pass_through(extension: Extension) -> None:
     """A missing secret is Vault's own 404, body and status, and is not kept."""
     for _ in range(2):
@@ -646,7 +659,7 @@ def test_many_threads_many_moments(extension: Extension) -> None:
             if (turn + number) % 7 == 0:
                 extension.server.revoke_tokens()
                 extension.clock.advance(31)
-            statuses.append(extension.ask(CREDS if turn % 2 else KV).status)
+            statuses.append(extension.ask(CREDS if turn % 2 else KV, seconds=1e6).status)  # others move the clock meanwhile
         return statuses
 
     workers = [Beside(lambda number=number: work(number)) for number in range(6)]  # type: ignore[misc]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
-from tests.simulators.extension import CREDS, Extension, cache, user
+from tests.simulators.extension import CREDS, KEYS, Extension, cache, user
+
+from vaultgate.auth import AwsLogin
+from vaultgate.broker import Broker
+from vaultgate.credentials import Credentials
+from vaultgate.log import Log
+from vaultgate.model import Answer
 
 
 @pytest.fixture
@@ -162,3 +171,41 @@ def test_a_margin_never_eats_a_whole_life() -> None:
     assert cache(extension.ask()) == "hit"
     extension.clock.advance(300)
     assert cache(extension.ask()) == "miss"
+
+
+def test_a_write_that_gives_a_lease_keeps_its_token_too(extension: Extension) -> None:
+    """Engines that give credentials for a POST lease them as well: the token that was replaced lives until those are over."""
+    extension.server.token_max_s = 3700
+    extension.ask("secret/data/records")
+    extension.clock.advance(2450)
+    made = {"lease_id": "aws/creds/app/1", "lease_duration": 600, "renewable": False, "data": {"access_key": "AKIA"}}
+    extension.server.next(Answer(200, (), json.dumps(made).encode()))
+    answer = extension.ask("aws/creds/app", method="POST", document={"ttl": "10m"})
+    assert (cache(answer), answer.header("X-Vaultgate-Lease-Remaining")) == ("bypass", "590")
+    invoke(extension)
+    assert extension.server.logins == 2
+    extension.clock.advance(1)
+    invoke(extension)
+    assert extension.server.count("POST", "auth/token/revoke-self") == 0
+    extension.clock.advance(595)
+    invoke(extension)
+    assert extension.server.count("POST", "auth/token/revoke-self") == 1
+
+
+def test_a_replacement_at_the_end_leaves_no_token_behind(extension: Extension) -> None:
+    """When the sandbox ends just as a token was replaced, the old one is given back too: its leases hang on it."""
+
+    class Ending(io.StringIO):
+        def write(self, line: str) -> int:
+            if '"event": "login"' in line and extension.server.logins == 2:
+                broker.close()
+            return len(line)
+
+    log = Log(Ending(), "info", extension.clock)
+    login = AwsLogin(extension.vault, Credentials(KEYS, extension.server), extension.config, extension.clock)
+    broker = extension.broker = Broker(extension.vault, login, extension.config, extension.clock, log)
+    extension.server.token_max_s = 3700
+    extension.ask("secret/data/records")
+    extension.clock.advance(2450)
+    invoke(extension)
+    assert list(extension.server.tokens) == [extension.server.root_token]

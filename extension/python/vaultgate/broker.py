@@ -10,7 +10,7 @@ import json
 import threading
 
 from vaultgate import guard
-from vaultgate.cache import Entry, Shelf, key_of, ttl_without_lease
+from vaultgate.cache import Entry, Shelf, for_one_reader, key_of, ttl_without_lease
 from vaultgate.errors import DeadlineExceeded, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.leases import Lifetime, margin_s
@@ -22,6 +22,7 @@ from vaultgate.vault import READS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from vaultgate.auth import AwsLogin, Token
     from vaultgate.cache import Key
@@ -120,7 +121,7 @@ class Broker:
             try:
                 if not self._renew(key, entry, deadline):
                     method, target, namespace = key
-                    headers = (("X-Vault-Namespace", namespace),) if namespace else ()
+                    headers = () if namespace == (self._config.namespace or "") else (("X-Vault-Namespace", namespace),)
                     self._shared(key, Request(method, target, headers), deadline, anew=True)
             except VaultgateError as error:
                 # What is on the shelf stays good until its end; the next invocation tries again.
@@ -225,7 +226,8 @@ class Broker:
             current = self._flights.get(key) is flight or (entry is not None and bool(entry.lease_id))
             if entry is not None and current and not self._closing and entry.owner not in self._dead:
                 self._shelf.put(key, entry)
-        flight.answer, flight.entry = answer, entry
+        if not for_one_reader(_document(answer)):
+            flight.answer, flight.entry = answer, entry
         self._land(key, flight)
         flight.land()
         return self._labelled(answer, "miss", entry)
@@ -253,20 +255,23 @@ class Broker:
         return answer, self._entry(request, answer, sent, token)
 
     def _entry(self, request: Request, answer: Answer, sent: Instant, token: Token) -> Entry | None:
-        """How an answer may be kept: for its lease, or for as long as the request and the settings say; None for not at all."""
-        if not answer.ok or request.method not in READS or b'"lease_id"' not in answer.body:
+        """How an answer may be kept: for its lease, or for as long as the request and the settings say; None for not at all.
+
+        A lease is taken note of whatever the method: some engines give credentials for a POST, and those end with the token too.
+        """
+        document = _document(answer) if answer.ok else {}
+        if for_one_reader(document):
             return None
         try:
-            document = json.loads(answer.body)
             lease_id, ttl_s = str(document["lease_id"] or ""), float(document["lease_duration"])
         except (ValueError, KeyError, TypeError):
-            return None
-        if document.get("wrap_info") or document.get("auth"):
             return None
         if lease_id and ttl_s > 0:
             life = self._life(sent, ttl_s, token)
             self._session.leased(token, life)
             return Entry(answer, lease_id, life, token.name, renewable=document.get("renewable") is True)
+        if request.method not in READS:
+            return None
         asked = self._config.cache_always or request.header("X-Vault-Cache-Control") is not None
         path = request.path.removeprefix("/v1/")
         kept_s = ttl_without_lease(path, self._config.cache_rules, self._config.cache_ttl_s, asked=asked)
@@ -303,3 +308,12 @@ class Broker:
                 headers.append(("X-Vaultgate-Lease-Remaining", str(max(0, int(entry.lifetime.remaining_s(now))))))
         headers.append(("Age", str(max(0, int(age)))))
         return Answer(answer.status, tuple(headers), answer.body)
+
+
+def _document(answer: Answer) -> dict[str, Any]:
+    """The JSON object in an answer of Vault's envelope; empty for anything else."""
+    try:
+        document = json.loads(answer.body) if b'"lease_id"' in answer.body else None
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) else {}

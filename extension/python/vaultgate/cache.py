@@ -13,7 +13,8 @@ from vaultgate.leases import due
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from vaultgate.clock import Instant
     from vaultgate.leases import Lifetime
@@ -32,7 +33,13 @@ def key_of(request: Request, namespace: str | None) -> Key | None:
     """
     if request.method not in {"GET", "LIST"} or request.header("X-Vault-Wrap-TTL") is not None or request.body:
         return None
-    return request.method, request.target, request.header("X-Vault-Namespace") or namespace or ""
+    named = request.header("X-Vault-Namespace")  # an empty one names the root, whatever the settings say
+    return request.method, request.target, (namespace or "") if named is None else named
+
+
+def for_one_reader(document: Mapping[str, Any]) -> bool:
+    """Whether an answer, Vault's envelope, is for whoever asked alone: a wrapping token is used up once, a login is one's own."""
+    return bool(document.get("wrap_info") or document.get("auth"))
 
 
 def ttl_without_lease(path: str, rules: tuple[tuple[str, float], ...], default_s: float | None, *, asked: bool) -> float:

@@ -220,7 +220,8 @@ class Session:
                 spent.append(token)
         return spent
 
-    def _log_in(self, flight: Flight, deadline: float) -> Token:
+    def _log_in(self, flight: Flight, deadline: float, replaced: Token | None = None) -> Token:
+        """Log in for all who wait for the flight; the token that this replaces is retired at the same moment."""
         started = self._clock.steady()
         try:
             token = self._login.login(deadline)
@@ -232,6 +233,8 @@ class Session:
             self._take_off(flight, VaultgateError("the login broke off"))
             raise
         with self._lock:
+            if replaced is not None and self._is_current(replaced):
+                self._retired.append(replaced)
             self._token = token
             self._flight = None
         flight.land()
@@ -270,9 +273,7 @@ class Session:
             if self._flight is not None or self._closing or not self._is_current(token):
                 return
             flight = self._flight = Flight()
-        self._log_in(flight, deadline)
-        with self._lock:
-            self._retired.append(token)
+        self._log_in(flight, deadline, token)
 
     def _give_back(self, token: Token, deadline: float, held: int = 0) -> None:
         if token.batch:
