@@ -17,7 +17,7 @@ help: ## Show the verbs
 
 setup: $(VENV)/.ready ## Make .venv/ with the pinned, hashed requirements
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt requirements/compose-schema.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Vaultgate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 ..."; exit 3; }
 	@rm -f $@
@@ -25,6 +25,9 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	  || { echo "python3 -m venv failed: on Debian and Ubuntu it needs the package python3-venv."; rm -rf $(VENV); exit 3; }
 	@echo "Installing the pinned requirements into $(VENV)/ (about a minute, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.txt
+	@rm -rf $(VENV)/share/compose-1.29
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --requirement requirements/compose-schema.txt --target $(VENV)/share/compose-1.29
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from vaultgate_ops.local import paths
 from vaultgate_ops.local.compose import steps
 from vaultgate_ops.local.compose.prepare import FORMAT
 
-# The schema of docker-compose 1.29.2 (compose-spec, Apache-2.0): the strictest that the file has to pass; v2 knows more words.
-SCHEMA = Path(__file__).with_name("compose_spec-1.29.json")
+# The schema that docker-compose 1.29.2 carries (`make setup` brings it): the strictest to pass; v2 knows more words.
+SCHEMA = Path(sys.prefix) / "share" / "compose-1.29" / "compose" / "config" / "compose_spec.json"
 STEPS = {"prepare", "bootstrap"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(:?-)([^}]*)\}")
 
