@@ -205,7 +205,7 @@ def test_the_emulated_aws_refuses_a_wrong_key(project: Project, tmp_path: Path) 
 
 
 def test_mysql_takes_nobody_without_tls(project: Project) -> None:
-    """A connection in clear is refused, and MySQL's own accounts have caching_sha2_password where the server is MySQL."""
+    """A connection in clear is refused, even to whoever has the password."""
     host, _, port = project.address("mysql", 3306).partition(":")
     password = project.read("unseal", f"{KEYS}/mysql-root-password").decode()
     with pytest.raises(pymysql.OperationalError):
