@@ -58,9 +58,10 @@ class Written:
         self.files.write(self.clock.steady() + 5)
 
     def invoke(self) -> None:
-        """What happens at an INVOKE, waited for."""
+        """What happens at an INVOKE: first the token and its leases, then the files, each waited for."""
         broker = self.extension.broker
-        for work in (broker.tick(), self.files.tick(broker.changed())):
+        for begin in (broker.tick, lambda: self.files.tick(broker.changed())):
+            work = begin()
             if work is not None:
                 work.join(10)
                 assert not work.is_alive()
@@ -211,6 +212,17 @@ def test_a_lost_vault_is_not_asked_at_every_invocation(folder: Path) -> None:
     written.invoke()
     assert written.server.count(*GET_KV) == asked
     assert written.document("KV")["data"]["data"] == {"greeting": "hello"}
+
+
+def test_a_slow_vault_is_not_waited_for_long(folder: Path) -> None:
+    """A refresh ends after some seconds, though the invocation has more: its Next waits, and the file is still good."""
+    written = Written(folder, {"KV": KV}, VAULTGATE_CACHE="secret/*=5m")
+    written.write()
+    written.clock.advance(301)
+    written.server.delay_s = 7
+    written.invoke()
+    assert [line["code"] for line in written.extension.logged if line["event"] == "file-failed"] == ["deadline"]
+    assert written.names() == ["KV"]
 
 
 def test_secret_without_a_lease_lives_for_its_ttl(folder: Path) -> None:

@@ -23,6 +23,20 @@ def test_every_setting_is_shown_with_its_origin() -> None:
     assert any("VAULT_AUTH_ROLE" in problem for problem in problems)
 
 
+def test_each_files_settings_are_shown() -> None:
+    """A name with an ending of one's own has a row beside the bare one; the default of the start follows from it."""
+    needed = {"VAULT_ADDR": "https://vault.example.com", "VAULT_AUTH_ROLE": "app"}
+    rows, problems = settings.effective(
+        needed | {"VAULT_SECRET_PATH_DB": "a/b", "VAULT_SECRET_FILE_DB": "/srv/db", "VAULTGATE_FILE_DB_MODE": "0640"}
+    )
+    shown = {row.name: (row.value, row.origin) for row in rows}
+    assert problems == []
+    assert shown["VAULT_SECRET_PATH_DB"] == ("a/b", "environment")
+    assert shown["VAULTGATE_FILE_DB_MODE"] == ("0640", "environment")
+    assert shown["VAULTGATE_FILE_MODE"] == ("0600", "default")
+    assert shown["VAULTGATE_START"] == ("ready", "default")
+
+
 def test_a_good_environment_has_no_problems() -> None:
     """Two variables are enough."""
     assert settings.effective({"VAULT_ADDR": "https://vault.example.com", "VAULT_AUTH_ROLE": "app"})[1] == []

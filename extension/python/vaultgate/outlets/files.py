@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 8
 # After a failure invocations go by for this long before the next try, so that a Vault that is away doesn't slow each of them.
 _AGAIN_S = 5.0
+# And no try lasts longer: Next waits for it, and the time is billed.
+_REFRESH_S = 5.0
 
 
 class _Held:
@@ -124,7 +126,8 @@ class Files:
         return held is None or target in self._stale or held.due(now)
 
     def _refresh(self, targets: list[str]) -> None:
-        for error in self._update(targets, self._broker.deadline()):
+        deadline = min(self._broker.deadline(), self._clock.steady() + _REFRESH_S)
+        for error in self._update(targets, deadline):
             self._log.error("file-failed", error.message, code=error.code, hint=error.hint)
 
     def _update(self, targets: list[str], deadline: float) -> list[VaultgateError]:
