@@ -12,7 +12,8 @@ from vaultgate.auth import AwsLogin
 from vaultgate.broker import Broker
 from vaultgate.credentials import Credentials
 from vaultgate.log import Log
-from vaultgate.model import Answer
+from vaultgate.model import Answer, Origin, Request
+from vaultgate.vault import Vault
 
 
 @pytest.fixture
@@ -209,3 +210,25 @@ def test_a_replacement_at_the_end_leaves_no_token_behind(extension: Extension) -
     extension.clock.advance(2450)
     invoke(extension)
     assert list(extension.server.tokens) == [extension.server.root_token]
+
+
+def test_a_lease_is_replaced_in_the_namespace_it_came_from() -> None:
+    """Whoever named the root by an empty namespace gets the root's again, whatever namespace the settings name."""
+    extension = Extension(VAULT_NAMESPACE="team")
+    namespaces: list[str | None] = []
+
+    class Between:
+        def exchange(self, origin: Origin, request: Request, deadline: float) -> Answer:
+            if request.path == f"/v1/{CREDS}":
+                namespaces.append(request.header("X-Vault-Namespace"))
+            return extension.server.exchange(origin, request, deadline)
+
+    vault = Vault(Between(), extension.config.vault, extension.config.namespace, 0, extension.clock)
+    login = AwsLogin(vault, Credentials(KEYS, extension.server), extension.config, extension.clock)
+    extension.broker = Broker(vault, login, extension.config, extension.clock, extension.log)
+    for _ in range(2):
+        extension.ask(CREDS, ("X-Vault-Namespace", ""))
+    extension.server.revoke_leases()
+    extension.clock.advance(410)
+    invoke(extension)
+    assert namespaces == ["", ""]

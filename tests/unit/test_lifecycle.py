@@ -47,12 +47,13 @@ def extension() -> Extension:
 
 
 @contextmanager
-def living(api: LambdaApi, extension: Extension, start: str) -> Iterator[Beside]:
+def living(api: LambdaApi, extension: Extension, start: str, patience_s: float = 5.0) -> Iterator[Beside]:
     """A lifecycle that runs while the block runs, and ends with the sandbox."""
     clock = Clock()
     connections = Connections(clock)
     runtime = RuntimeApi(api.origin, "vaultgate", connections, clock)
-    life = Beside(Lifecycle(runtime, start, lambda: extension.broker, extension.clock, extension.log).run)
+    lifecycle = Lifecycle(runtime, start, lambda: extension.broker, extension.clock, extension.log, patience_s=patience_s)
+    life = Beside(lifecycle.run)
     try:
         yield life
     finally:
@@ -144,6 +145,26 @@ def test_invoke_after_a_freeze_logs_in_before_next(api: LambdaApi, extension: Ex
         gate.open()
         api.until("register", NEXT, NEXT)
         assert extension.server.logins == 2
+
+
+def test_a_silent_vault_holds_an_invocation_up_for_seconds_and_not_the_next(api: LambdaApi, extension: Extension) -> None:
+    """However long an invocation may last, Next comes once the patience is over, and at once while that work still goes on."""
+    with living(api, extension, "overlap", patience_s=1.0) as life:
+        api.until("register", NEXT)
+        extension.clock.freeze(4000)
+        gate = extension.server.hold(*LOGIN)
+        api.invoke(round((extension.clock.wall() + 900) * 1000))
+        assert gate.arrived.wait(10)
+        life.until_it_waits()
+        assert api.calls == ["register", NEXT]
+        api.until("register", NEXT, NEXT)
+        began = Clock().steady()
+        for _ in range(3):
+            api.invoke(round((extension.clock.wall() + 900) * 1000))
+        api.until("register", *[NEXT] * 5)
+        assert Clock().steady() - began < 1.0
+        assert extension.server.count(*LOGIN) == 2
+        gate.open()
 
 
 def test_unknown_event_is_passed_over(api: LambdaApi, extension: Extension) -> None:

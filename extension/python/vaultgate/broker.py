@@ -56,6 +56,7 @@ class Broker:
         self._flights: dict[Key, Flight] = {}
         self._dead: set[str] = set()  # names of tokens whose answers may still be on their way
         self._invocation_ends: float | None = None
+        self._care: threading.Thread | None = None  # only `tick` looks at it, which one thread calls
         self._closing = False
 
     # --- time ---
@@ -83,15 +84,17 @@ class Broker:
         """See to what is due now: the token, and the leases that are in use.
 
         Returns:
-            The thread that is busy with it, or None where nothing is due.
+            The thread that is busy with it, perhaps since an earlier call, or None where nothing is due.
         """
+        if self._care is not None and self._care.is_alive():
+            return self._care
         with self._lock:
             due = [] if self._closing else self._shelf.due(self._clock.now())
         if not due and not self._session.needs_care():
             return None
-        thread = threading.Thread(target=self._see_to, args=(due,), name="care", daemon=True)
-        thread.start()
-        return thread
+        self._care = threading.Thread(target=self._see_to, args=(due,), name="care", daemon=True)
+        self._care.start()
+        return self._care
 
     def keep(self, targets: Iterable[str]) -> None:
         """Count what is kept of these requests as in use, so that `tick` sees to it: somebody stands on it unasked."""

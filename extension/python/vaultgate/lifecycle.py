@@ -2,7 +2,8 @@
 
 Rules: the port is bound before Lambda hears of us, so that a function can't come too early; Lambda hears of us before
 we do anything slow, so that the function's init runs beside our login; Next is only called when nothing is under way
-that a freeze would hurt, or when waiting longer would hurt more; files are seen to after the token and its leases, and by
+that a freeze would hurt, or when waiting longer would hurt more: a Vault that is silent may cost an invocation seconds,
+and only once in a while, not all of its time each time; files are seen to after the token and its leases, and by
 what the broker says has changed; at SHUTDOWN they are removed, and the token is given back.
 """
 
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vaultgate.broker import Broker
-    from vaultgate.clock import Clock
+    from vaultgate.clock import Clock, Instant
     from vaultgate.log import Log
     from vaultgate.outlets.files import Files
     from vaultgate.runtime_api import RuntimeApi
 
 EVENTS = ("INVOKE", "SHUTDOWN")
-_INIT_S = 5.0
+_PATIENCE_S = 5.0
+# After waiting in vain, Next is called at once for this long; the work goes on beside the invocations.
+_IN_VAIN_S = 30.0
 
 
 class Lifecycle:
@@ -29,6 +32,7 @@ class Lifecycle:
         start: `overlap`, `early` or `ready`, as VAULTGATE_START says.
         serve: makes the broker and opens the door; called once the time has come to spend time.
         files: makes the files' outlet for a broker; None where no files are to be written.
+        patience_s: the longest that an init or an invocation is held up for our own work.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Lifecycle:
         log: Log,
         *,
         files: Callable[[Broker], Files] | None = None,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._api = api
         self._start = start
@@ -47,6 +52,8 @@ class Lifecycle:
         self._clock = clock
         self._log = log
         self._open_files = files
+        self._patience_s = patience_s
+        self._in_vain: Instant | None = None
 
     def run(self) -> None:
         """Live until SHUTDOWN.
@@ -60,13 +67,13 @@ class Lifecycle:
         files = self._open_files(broker) if self._open_files is not None else None
         try:
             if self._start == "ready":
-                deadline = self._clock.steady() + _INIT_S
+                deadline = self._clock.steady() + self._patience_s
                 broker.token(deadline)
                 if files is not None:
                     files.write(deadline)
                 self._api.register(EVENTS)
             else:
-                self._see_to(broker, files, _INIT_S if self._start == "overlap" else 0.0)
+                self._see_to(broker, files, self._patience_s if self._start == "overlap" else 0.0)
             self._serve_events(broker, files)
         finally:
             if files is not None:
@@ -82,11 +89,14 @@ class Lifecycle:
             if event.kind == "INVOKE":
                 broker.invocation(event.deadline_ms)
                 # To be frozen in the middle of a login costs more than a few milliseconds of this invocation.
-                self._see_to(broker, files, broker.deadline() - self._clock.steady())
+                self._see_to(broker, files, min(self._patience_s, broker.deadline() - self._clock.steady()))
 
     def _see_to(self, broker: Broker, files: Files | None, seconds: float) -> None:
         """Begin what is due, and wait for its end no longer than this."""
-        end = self._clock.steady() + seconds
+        now = self._clock.now()
+        if self._in_vain is not None and now.since(self._in_vain) < _IN_VAIN_S:
+            seconds = 0.0
+        end = now.steady + seconds
         work = broker.tick()
         if work is not None:
             work.join(max(0.0, seconds))
@@ -94,3 +104,5 @@ class Lifecycle:
         writing = files.tick(changed) if files is not None else None
         if writing is not None:
             writing.join(max(0.0, end - self._clock.steady()))
+        if seconds > 0 and any(one is not None and one.is_alive() for one in (work, writing)):
+            self._in_vain = now
