@@ -123,11 +123,11 @@ def shell(tmp_path: Path, vault: str) -> Iterator[Shell]:
 
 @dataclass
 class Running:
-    """A shell in which ``vaultgate up`` has run."""
+    """A shell in which ``vaultgate up`` has run, and a socket where the user's own Vault would listen."""
 
     shell: Shell
     printed: str
-    connections: int
+    users_vault: socket.socket
 
     def exported(self) -> dict[str, str]:
         """The variables of a shell that has evaluated what was printed."""
@@ -142,23 +142,18 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory, vault: str) -> Iterator[Running]:
     """A stack that was started by ``vaultgate up`` while somebody listens where the user's own Vault would."""
     shell = Shell(tmp_path_factory.mktemp("running"), f"test-running-{os.getpid()}", vault)
-    connections = 0
     with contextlib.ExitStack() as held:
         held.callback(shell.tidy)
-        users = held.enter_context(socket.socket())
+        users_vault = held.enter_context(socket.socket())
+        users_vault.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Where a Vault of the user's really runs, it stands for itself.
         with contextlib.suppress(OSError):
-            users.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            users.bind(USERS_VAULT)
-            users.listen()
-        users.setblocking(False)
+            users_vault.bind(USERS_VAULT)
+            users_vault.listen()
+        users_vault.setblocking(False)
         status, printed, errors = shell.run("up")
         assert status == 0, errors
-        with contextlib.suppress(OSError):
-            while True:
-                users.accept()[0].close()
-                connections += 1
-        yield Running(shell, printed, connections)
+        yield Running(shell, printed, users_vault)
 
 
 def get(url: str, **options: object) -> requests.Response:
@@ -200,7 +195,9 @@ def test_status_shows_every_part(running: Running) -> None:
 
 def test_the_users_own_vault_is_left_alone(running: Running) -> None:
     """Whoever listens on 8200, and stands in VAULT_ADDR and in the proxies' variables, was never spoken to."""
-    assert running.connections == 0
+    assert get(running.exported()["RECORDS_URL"]).status_code == 200
+    with pytest.raises(OSError, match=r"temporarily unavailable|Invalid argument"):
+        running.users_vault.accept()
 
 
 def test_ordinary_commands_leave_no_file_elsewhere(running: Running) -> None:
@@ -270,6 +267,20 @@ def test_a_part_that_does_not_come_up_takes_the_others_with_it(shell: Shell, tmp
     assert (status, printed) == (4, "")
     assert "error: vault ended with status 1; its log ends: Error: no storage today" in told
     assert "Traceback" not in told
+    shell.nothing_is_left()
+
+
+def test_a_part_that_hangs_does_not_hold_up_an_interruption(shell: Shell, tmp_path: Path, eventually: Eventually) -> None:
+    """While one part never answers, Ctrl-C ends it and all the others at once."""
+    hanging = tmp_path / "vault"
+    hanging.write_text('#!/bin/sh\n[ "$1" = version ] && echo "Vault v1.21.1" && exit\nexec sleep 300\n')
+    hanging.chmod(0o700)
+    shell.vault = str(hanging)
+    process = shell.begin("up")
+    eventually(lambda: markers.find(shell.stack, "vault"))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
     shell.nothing_is_left()
 
 

@@ -103,15 +103,19 @@ def test_the_database_knows_nobody_without_a_password(stack: Stack) -> None:
 
 
 def test_the_database_is_reached_over_tls_only(stack: Stack) -> None:
-    """Without TLS nobody is let in, not even with the right password."""
-    with pytest.raises(pymysql.OperationalError, match="Access denied"):
-        pymysql.connect(
-            host="127.0.0.1",
-            port=stack.database.port,
-            user="vault_admin",
-            password=stack.database.vault_password,
-            ssl_disabled=True,
-        )
+    """Every account asks for TLS, and the server asks for it even where an account doesn't."""
+    with stack.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT ssl_type FROM mysql.user WHERE user IN ('root', 'vault_admin', 'records_static')")
+        assert cursor.fetchall() == (("ANY",),) * 3
+        cursor.execute("CREATE USER careless IDENTIFIED BY 'careless'")
+        try:
+            stack.database.connect("careless", "careless").close()
+            with pytest.raises(pymysql.OperationalError, match="Access denied"):
+                pymysql.connect(
+                    host="127.0.0.1", port=stack.database.port, user="careless", password="careless", ssl_disabled=True
+                )
+        finally:
+            cursor.execute("DROP USER careless")
 
 
 def test_vaults_account_may_do_what_vault_needs_and_no_more(stack: Stack) -> None:
