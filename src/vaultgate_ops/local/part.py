@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from vaultgate_ops.local import markers, processes
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock
 
 
-class Part:
+class Part(ABC):
     """One server of a stack.
 
     Args:
@@ -35,9 +36,9 @@ class Part:
         """What the server printed."""
         return processes.log_file(self._stack, self.name)
 
+    @abstractmethod
     def healthy(self) -> bool:
         """Whether it answers as it should."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """End it; what it stored stays. Fine when it doesn't run."""
