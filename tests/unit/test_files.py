@@ -18,6 +18,7 @@ from tests.unit.test_lifecycle import NEXT, Process
 from vaultgate.clock import Clock
 from vaultgate.errors import Denied, NotFound, Unwritable, VaultgateError
 from vaultgate.lifecycle import Lifecycle
+from vaultgate.model import Answer
 from vaultgate.outlets.files import Files
 from vaultgate.runtime_api import RuntimeApi
 from vaultgate.transport import Connections
@@ -264,6 +265,48 @@ def test_static_role_is_read_again_after_its_rotation(folder: Path) -> None:
     assert written.server.count("GET", path) == 2
 
 
+def said(**document: Any) -> Answer:
+    """An answer of an engine that the simulator doesn't have."""
+    return Answer(200, (), json.dumps({"lease_id": "", "lease_duration": 0} | document).encode())
+
+
+def test_interval_that_vault_proposes(folder: Path) -> None:
+    """KV of version 1 gives no lease but a duration: the secret is read again after it."""
+    written = Written(folder, {"KV": "kv/app"}, VAULTGATE_FILE_KV_FORMAT="data")
+    written.extension.broker.token(written.clock.steady() + 5)
+    written.server.next(said(lease_duration=120, data={"a": "old"}), said(lease_duration=120, data={"a": "new"}))
+    written.write()
+    written.clock.advance(119)
+    written.invoke()
+    assert written.document("KV") == {"a": "old"}
+    written.clock.advance(2)
+    written.invoke()
+    assert written.document("KV") == {"a": "new"}
+
+
+@pytest.mark.parametrize("data", [None, [], "text"])
+def test_answer_without_a_secret(folder: Path, data: object) -> None:
+    """An answer that holds no fields is an error with the path, not a file with null."""
+    written = Written(folder, {"A": "sys/thing"})
+    written.extension.broker.token(written.clock.steady() + 5)
+    written.server.next(said(data=data))
+    with pytest.raises(NotFound, match="'sys/thing' holds no secret"):
+        written.write()
+    assert not folder.exists()
+
+
+def test_template_waits_for_all_its_secrets(folder: Path) -> None:
+    """A file made of two secrets comes once both are there, not with half of them."""
+    text = "{{ #greeting }} {{ secret/data/late#name }}"
+    written = Written(folder, {"T": KV}, VAULTGATE_FILE_T_FORMAT="template", VAULTGATE_FILE_T_TEMPLATE=text)
+    written.invoke()
+    assert not folder.exists()
+    written.server.kv["late"] = {"name": "world"}
+    written.clock.advance(6)
+    written.invoke()
+    assert written.text("T") == "hello world"
+
+
 def test_write_through_the_proxy_reaches_the_file(folder: Path) -> None:
     """Who writes a secret through the proxy finds it in the file after the next invocation."""
     written = Written(folder, {"KV": KV}, VAULTGATE_CACHE="secret/*=5m", VAULTGATE_FILE_KV_FORMAT="data")
@@ -460,6 +503,18 @@ def test_invoke_refreshes_before_next(api: LambdaApi, folder: Path) -> None:
     with living(api, written):
         api.until("register", NEXT)
         written.clock.freeze(700)
+        api.invoke()
+        api.until("register", NEXT, NEXT)
+        assert written.document("DB")["lease_id"] in written.server.leases
+
+
+def test_what_the_broker_learns_reaches_the_files(api: LambdaApi, folder: Path) -> None:
+    """A token that a proxied read proves dead takes its lease along: the next invocation's Next comes after a new file."""
+    written = Written(folder, {"DB": CREDS})
+    with living(api, written):
+        api.until("register", NEXT)
+        written.server.revoke_tokens()
+        assert written.extension.ask(KV).ok
         api.invoke()
         api.until("register", NEXT, NEXT)
         assert written.document("DB")["lease_id"] in written.server.leases
