@@ -79,7 +79,8 @@ def test_every_setting_has_a_bad_value_here() -> None:
 def test_bad_value_is_named(name: str, text: str) -> None:
     """A bad value is one problem that begins with its variable and shows what was set."""
     found = problems(**BESIDE.get(name, {}), **{name: text})
-    assert [problem.startswith(f"{name}={text!r} ") for problem in found] == [True]
+    shown = text.replace("u:p@", "***@")  # what may be a password is not repeated
+    assert [problem.startswith(f"{name}={shown!r} ") for problem in found] == [True]
 
 
 def test_all_problems_at_once() -> None:
@@ -298,3 +299,12 @@ def test_any_environment_is_a_config_or_problems(environ: dict[str, str]) -> Non
         found = error.problems
     assert found
     assert all(problem.startswith(("VAULT", "VLE_VAULT")) for problem in found)
+
+
+@pytest.mark.parametrize("name", ["VAULT_ADDR", "VLE_VAULT_ADDR"])
+def test_a_password_in_an_address_is_not_repeated(name: str) -> None:
+    """An address with a user and a password is refused without showing them: the problem goes to the log and to Lambda."""
+    with pytest.raises(ConfigurationError) as refused:
+        load(NEEDED | {name: "https://somebody:hunter2/@vault.example.com:8200"})
+    assert f"{name}='https://***@vault.example.com:8200' " in str(refused.value)
+    assert "hunter2" not in str(refused.value)

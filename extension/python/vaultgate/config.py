@@ -8,6 +8,8 @@ together is `file_plan`'s business, which is imported only where one of them is 
 
 from __future__ import annotations
 
+import re
+
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import Origin, TlsSettings
 from vaultgate.values import (
@@ -284,7 +286,8 @@ def load(environ: Mapping[str, str]) -> Config:
                 try:
                     values[name] = setting.parse(text)
                 except ValueError as reason:
-                    problems.append(f"{name}={text!r} {reason}")
+                    # Somebody may have put a password before the host.
+                    problems.append(f"{name}={re.sub('//.*@', '//***@', text)!r} {reason}")
     files, wrong = _files(named, values)
     problems.extend(wrong)
     problems.extend(_contradictions(environ, values))
