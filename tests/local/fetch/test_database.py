@@ -214,7 +214,7 @@ def test_failed_update_is_no_obstacle(machine: Machine) -> None:
     assert machine.find().flavour == "mariadb"
 
 
-OFFLINE = 'echo "E: Failed to fetch http://deb.debian.org/x.deb  Could not connect to deb.debian.org:80"; exit 100'
+OFFLINE = 'echo "E: Failed to fetch http://mirror.example.com/x.deb  Could not connect to mirror.example.com:80"; exit 100'
 LOCKED = 'echo "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)"; exit 100'
 FULL = 'echo "E: You don\'t have enough free space in /var/cache/apt/archives/."; exit 100'
 REMOVES = 'echo "Reading..."; echo "E: Packages need to be removed but remove is disabled."; exit 100'
@@ -223,7 +223,7 @@ REMOVES = 'echo "Reading..."; echo "E: Packages need to be removed but remove is
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        (OFFLINE, Unreachable, "for want of a network: Failed to fetch http://deb.debian.org/x.deb"),
+        (OFFLINE, Unreachable, "for want of a network: Failed to fetch http://mirror.example.com/x.deb"),
         (LOCKED, Missing, "another program is installing packages: Could not get lock"),
         (FULL, Missing, "for want of disk space: You don't have"),
         (REMOVES, Missing, "Installing MariaDB failed: Packages need to be removed but remove is disabled."),
