@@ -77,8 +77,8 @@ class LambdaApi:
             self._changed.notify_all()
         if (method, call) == ("POST", "register"):
             self.on_register()
-            if self.refuse is not None:
-                return self.refuse, {}, {"errorType": "Extension.Refused"}
+            if self.registered is not None or self.refuse is not None:
+                return self.refuse or 403, {}, {"errorType": "Extension.Refused"}
             self.registered = headers["Lambda-Extension-Name"], document["events"]
             return 200, {"Lambda-Extension-Identifier": IDENTIFIER}, {"functionName": "records", "handler": "h"}
         if headers["Lambda-Extension-Identifier"] != IDENTIFIER:

@@ -306,6 +306,23 @@ def test_refused_login_fails_the_init_under_ready(api: LambdaApi) -> None:
     assert "sts_region" in document["errorMessage"]
 
 
+def test_what_goes_wrong_later_is_an_exits_error(api: LambdaApi) -> None:
+    """When Lambda's API breaks off after the registration, Lambda hears why we leave; it takes no second registration."""
+    process = Process(
+        **KEYS,
+        AWS_LAMBDA_RUNTIME_API=api.origin.authority,
+        VAULT_ADDR=f"http://127.0.0.1:{free_port()}",
+        VAULT_AUTH_ROLE="records",
+        VAULTGATE_LISTEN=f"127.0.0.1:{free_port()}",
+    )
+    api.until("register", NEXT)
+    api.close()
+    code, lines, err = process.end()
+    assert (code, err) == (1, "")
+    assert [(call, kind) for call, kind, _ in api.errors] == [("exit/error", "Vaultgate.protocol")]
+    assert "unheard" not in [line["event"] for line in lines]
+
+
 def test_outside_lambda() -> None:
     """Started by hand, the program says in one line what it is."""
     code, lines, err = Process().end()

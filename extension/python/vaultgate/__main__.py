@@ -50,14 +50,14 @@ def main(name: str = "vaultgate") -> int:
         settings = config.load(environ)
         require_readable(settings.tls)
     except ConfigurationError as error:
-        return _fail_init(api, error, Log(sys.stdout, "error", clock))
+        return _fail(api, error, Log(sys.stdout, "error", clock))
     journal = Log(sys.stdout, settings.log_level, clock)
     try:
         listener = proxy.bind(settings.listen) if settings.run_mode != "file" else None
     except OSError as error:
         place = f"{settings.listen[0]}:{settings.listen[1]}"
         problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
-        return _fail_init(api, ConfigurationError([problem]), journal)
+        return _fail(api, ConfigurationError([problem]), journal)
 
     def serve() -> Broker:
         from vaultgate.auth import AwsLogin  # noqa: PLC0415 - see the module's rules
@@ -96,19 +96,22 @@ def main(name: str = "vaultgate") -> int:
     try:
         Lifecycle(api, settings.start, serve, clock, journal, files=files if settings.files else None).run()
     except VaultgateError as error:
-        return _fail_init(api, error, journal)
+        return _fail(api, error, journal)
     finally:
         if listener is not None:
             listener.close()
     return _FINE
 
 
-def _fail_init(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
+def _fail(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
     """Tell Lambda, which shows it to whoever deployed the function, and the log."""
     journal.failure(error)
     try:
-        api.register(EVENTS)
-        api.init_error(error.code, str(error))
+        if api.registered:
+            api.exit_error(error.code, str(error))
+        else:
+            api.register(EVENTS)
+            api.init_error(error.code, str(error))
     except VaultgateError as unheard:
         journal.error("unheard", f"Lambda did not take the error: {unheard}")
     return _CONFIGURATION if isinstance(error, ConfigurationError) else _FAILED

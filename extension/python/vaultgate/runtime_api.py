@@ -56,6 +56,11 @@ class RuntimeApi:
         self._clock = clock
         self._id = ""
 
+    @property
+    def registered(self) -> bool:
+        """Whether Lambda knows us: it takes one registration only, and what goes wrong after that is an exit's error."""
+        return bool(self._id)
+
     def register(self, events: tuple[str, ...]) -> None:
         """Register for events; the runtime may start once all extensions have.
 
