@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from vaultgate_ops.errors import Unreachable
 from vaultgate_ops.local import markers, processes
 
 if TYPE_CHECKING:
@@ -62,4 +63,14 @@ class Part(ABC):
         if self._process is not None:
             self._process.reap()
         self._process = processes.start(self.name, argv, self._stack, extra=extra)
-        self._process.await_ready(ready or self.healthy, self._clock)
+        self._await(ready or self.healthy)
+
+    def _await(self, ready: Callable[[], bool]) -> None:
+        """Wait until ``ready()``, as long as the process lives.
+
+        Raises:
+            Unreachable: it ended, or it took too long; the message quotes its log.
+        """
+        if self._process is None:
+            raise Unreachable(f"{self.name} is not running.", "Start it first.")
+        self._process.await_ready(ready, self._clock)

@@ -150,11 +150,7 @@ class VaultServer(Part):
         key = (self._folder / "unseal-key").read_text(encoding="ascii")
         with self._explained("vault can't be unsealed"), self.client("") as client:
             client.sys.submit_unseal_key(key)
-        end = self._clock.steady() + processes.READY_S
-        while not self.healthy():
-            if self._clock.steady() > end:
-                raise processes.failure("vault stays sealed", self.log_file)
-            self._clock.sleep(0.01)
+        self._await(self.healthy)
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
