@@ -250,3 +250,17 @@ def test_the_door_outlives_a_shortage() -> None:
         connections.close()
         listener.shutdown(socket.SHUT_RDWR)
         proxy.close()
+
+
+def test_resting_connections_leave_room(door: Door) -> None:
+    """However many clients keep their connection open without a word, the next one is served."""
+    resting = []
+    try:
+        for _ in range(64):
+            resting.append(connection := socket.create_connection(door.address, timeout=10))
+            connection.sendall(b"GET /v1/sys/vaultgate/health HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert Reader(connection.recv).answer("GET").status == 200
+        assert door.ask("GET", f"/v1/{CREDS}", ASKED).ok
+    finally:
+        for connection in resting:
+            connection.close()

@@ -27,6 +27,8 @@ HEALTH_PATH = "/v1/sys/vaultgate/health"
 _OK = 200
 _BACKLOG = 128
 _CONNECTIONS = 64
+# As many of them may stay open between requests: the others are for whoever comes while those rest.
+_SEATS = 32
 # Between requests a client may rest; once it has begun to speak, each piece must come soon.
 _REST_S = 300.0
 _PIECE_S = 10.0
@@ -72,6 +74,7 @@ class Proxy:
         self._mode = mode
         self._log = log
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
+        self._seats = threading.BoundedSemaphore(_SEATS)
         self._closed = threading.Event()
 
     def start(self) -> None:
@@ -120,22 +123,28 @@ class Proxy:
             return connection.recv(size)
 
         reader = Reader(receive)
-        while True:
-            rested = reader.idle
-            try:
-                request = reader.request()
-            except MalformedRequest as error:
-                connection.sendall(answer_bytes(_told(error), close=True))
-                _part(connection)
-                return
-            if request is None:
-                return
-            answer = self._answer(request)
-            close = not keeps_alive(request.headers)
-            connection.settimeout(_PIECE_S)
-            connection.sendall(answer_bytes(answer, to_head=request.method == "HEAD", close=close))
-            if close:
-                return
+        stays = False
+        try:
+            while True:
+                rested = reader.idle
+                try:
+                    request = reader.request()
+                except MalformedRequest as error:
+                    connection.sendall(answer_bytes(_told(error), close=True))
+                    _part(connection)
+                    return
+                if request is None:
+                    return
+                answer = self._answer(request)
+                stays = stays or self._seats.acquire(blocking=False)
+                close = not (stays and keeps_alive(request.headers))
+                connection.settimeout(_PIECE_S)
+                connection.sendall(answer_bytes(answer, to_head=request.method == "HEAD", close=close))
+                if close:
+                    return
+        finally:
+            if stays:
+                self._seats.release()
 
     def _answer(self, request: Request) -> Answer:
         try:
