@@ -35,7 +35,7 @@ class Scan:
         self._shown: list[str] = []
 
     def attempt(self, call: Callable[[], object]) -> None:
-        """Make a call; what it gives or raises is shown as a careless program would: repr, str, traceback with locals."""
+        """Make a call; what it gives or raises is shown as a careless program would: repr, str, traceback."""
         try:
             self._shown.append(repr(call()))
         except VaultgateError as error:
