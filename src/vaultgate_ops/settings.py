@@ -1,6 +1,6 @@
 """The extension's settings as people want to see them: what is in force here, and the table for the documentation.
 
-Rule: nothing is listed here; everything comes from `vaultgate.config`, which is what the extension itself obeys.
+Rule: nothing is listed here; everything comes from `vaultgate.settings`, which the extension itself obeys.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vaultgate import config
 from vaultgate.errors import ConfigurationError
+from vaultgate.settings import NOT_YET, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,14 +59,14 @@ class Effective:
 def effective(environ: Mapping[str, str]) -> tuple[list[Effective], list[str]]:
     """What the extension would obey, and every problem it would refuse to start with."""
     problems: list[str] = []
-    defaults = {setting.name: setting.default or "" for setting in config.SETTINGS}
+    defaults = {setting.name: setting.default or "" for setting in SETTINGS}
     try:
         # The one default that hangs on other settings.
         defaults["VAULTGATE_START"] = config.load(environ).start
     except ConfigurationError as error:
         problems = list(error.problems)
     rows = []
-    for setting in config.SETTINGS:
+    for setting in SETTINGS:
         for name in [setting.name, *sorted(name for name in environ if setting.ending(name))]:
             text = environ.get(name, "").strip()
             if text or name == setting.name:
@@ -76,7 +77,7 @@ def effective(environ: Mapping[str, str]) -> tuple[list[Effective], list[str]]:
 def markdown() -> str:
     """docs/configuration.md, whole."""
     lines = []
-    for setting in config.SETTINGS:
+    for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else ""
         lines.append(f"| `{setting.shown}` | {default} | {setting.meaning} |")
-    return INTRODUCTION + "\n".join(lines) + LATER + "".join(f"- `{name}`\n" for name in sorted(config.NOT_YET))
+    return INTRODUCTION + "\n".join(lines) + LATER + "".join(f"- `{name}`\n" for name in sorted(NOT_YET))

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultgate.config import NOT_YET, SETTINGS, load
+from vaultgate.config import load
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import Origin
+from vaultgate.settings import NOT_YET, SETTINGS
 from vaultgate.values import boolean, duration, is_loopback, origin, size
 
 NEEDED = {"VAULT_ADDR": "https://vault.example.com:8200", "VAULT_AUTH_ROLE": "records"}

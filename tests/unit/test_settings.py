@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultgate import config
+from vaultgate.settings import SETTINGS
 from vaultgate_ops import settings
 from vaultgate_ops.local.paths import checkout
 
@@ -15,7 +15,7 @@ def test_the_documentation_is_what_the_code_says() -> None:
 def test_every_setting_is_shown_with_its_origin() -> None:
     """What the environment sets is told from what is a default, and problems come along."""
     rows, problems = settings.effective({"VAULT_ADDR": "https://vault.example.com", "VAULTGATE_GARD": "open"})
-    assert [row.name for row in rows] == [setting.name for setting in config.SETTINGS]
+    assert [row.name for row in rows] == [setting.name for setting in SETTINGS]
     shown = {row.name: (row.value, row.origin) for row in rows}
     assert shown["VAULT_ADDR"] == ("https://vault.example.com", "environment")
     assert shown["VAULTGATE_LISTEN"] == ("127.0.0.1:8200", "default")

@@ -18,7 +18,6 @@ import os
 import threading
 
 from vaultgate.clock import Clock
-from vaultgate.config import SETTINGS
 from vaultgate.errors import (
     Closing,
     ConfigurationError,
@@ -33,6 +32,7 @@ from vaultgate.errors import (
 from vaultgate.leases import Lifetime
 from vaultgate.model import Origin, Request
 from vaultgate.pool import MysqlPool
+from vaultgate.settings import SETTINGS
 from vaultgate.transport import Connections
 from vaultgate.values import duration, listen_address
 from vaultgate.vault import document_of, meaning, words_of
