@@ -232,3 +232,17 @@ def test_a_lease_is_replaced_in_the_namespace_it_came_from() -> None:
     extension.clock.advance(410)
     invoke(extension)
     assert namespaces == ["", ""]
+
+
+def test_a_replaced_token_lingers_for_reads_on_their_way(extension: Extension) -> None:
+    """A read that took the old token just before it was replaced may still bring a lease; the token waits a minute for it."""
+    extension.server.token_max_s = 3700
+    extension.ask("secret/data/records")
+    extension.clock.advance(2450)
+    invoke(extension)
+    assert extension.server.logins == 2
+    invoke(extension)
+    assert extension.server.count("POST", "auth/token/revoke-self") == 0
+    extension.clock.advance(61)
+    invoke(extension)
+    assert extension.server.count("POST", "auth/token/revoke-self") == 1

@@ -35,7 +35,7 @@ BAD = {
     "VAULTGATE_GUARD": ["secret", "closed"],
     "VAULT_ASSUMED_ROLE_ARN": ["records", "arn:aws:iam::12:role/x", "arn:aws:iam::123456789012:user/x"],
     "VAULTGATE_CACHE": ["secret/*", "=5s", "secret/*=soon"],
-    "VAULT_DEFAULT_CACHE_TTL": ["0", "soon", "-1s"],
+    "VAULT_DEFAULT_CACHE_TTL": ["0", "soon", "-1s", "1e10", "100000000000"],
     "VAULT_DEFAULT_CACHE_ENABLED": ["maybe", "2"],
     "VAULTGATE_CACHE_BYTES": ["8 apples", "-1", "8GB", "٣"],
     "VAULTGATE_LEASE_MARGIN": ["ten"],
@@ -309,3 +309,12 @@ def test_a_password_in_an_address_is_not_repeated(name: str) -> None:
         load(NEEDED | {name: "https://somebody:hunter2/@vault.example.com:8200"})
     assert f"{name}='https://***@vault.example.com:8200' " in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+def test_an_assumed_roles_keys_do_not_come_in_clear() -> None:
+    """An STS endpoint that is plain http and not on loopback is refused where its answer would hold keys."""
+    role = {"VAULT_ASSUMED_ROLE_ARN": "arn:aws:iam::123456789012:role/app"}
+    with pytest.raises(ConfigurationError, match="in clear"):
+        load(NEEDED | role | {"AWS_ENDPOINT_URL_STS": "http://sts.example.com"})
+    assert load(NEEDED | role | {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:5000"}).sts_endpoint is not None
+    assert load(NEEDED | {"AWS_ENDPOINT_URL_STS": "http://sts.example.com"}).assumed_role_arn is None

@@ -345,3 +345,12 @@ def test_a_path_that_gives_no_user_is_named() -> None:
     pool = MysqlPool(lambda: secret, lambda _: False, lambda **_: None, {}, clock)
     with pytest.raises(ProtocolViolation, match="'secret/data/app' holds no username"), pool.connection():
         raise AssertionError("nothing can be lent")
+
+
+def test_what_rests_past_its_lease_is_closed_when_another_comes_back(database: Database) -> None:
+    """A connection that nobody takes any more doesn't stay open past its credential's end."""
+    with database.pool.connection() as (first, _), database.pool.connection() as (second, _):
+        assert first is not second
+    database.clock.advance(TTL_S)
+    database.use()
+    assert [connection.open for connection in database.made] == [False, False, True]

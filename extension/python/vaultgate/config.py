@@ -172,6 +172,11 @@ def _sts_endpoint(environ: Mapping[str, str]) -> Origin | None:
         return None  # the SDKs' own setting: they report it
 
 
+def _in_clear(server: object) -> bool:
+    """Whether what is sent to a server can be read on the way."""
+    return isinstance(server, Origin) and server.scheme == "http" and not is_loopback(server.host)
+
+
 def _files(named: dict[str, set[str]], values: dict[str, object]) -> tuple[tuple[FilePlan, ...], list[str]]:
     """The files to write, and what is wrong with the settings about them."""
     if not any(named.values()):
@@ -204,9 +209,11 @@ def _contradictions(environ: Mapping[str, str], values: Mapping[str, object]) ->
         problems.append("VAULT_ADDR is missing: set it to Vault's address, such as https://vault.example.com:8200")
     if not environ.get("VAULT_AUTH_ROLE"):
         problems.append("VAULT_AUTH_ROLE is missing: set it to the name of a role of Vault's AWS auth method")
-    in_clear = isinstance(vault, Origin) and vault.scheme == "http" and not is_loopback(vault.host)
-    if in_clear and not values["VAULTGATE_ALLOW_HTTP"]:
+    if _in_clear(vault) and not values["VAULTGATE_ALLOW_HTTP"]:
         problems.append(f"VAULT_ADDR={vault!r} would send tokens in clear: use https, or set VAULTGATE_ALLOW_HTTP=true")
+    sts = _sts_endpoint(environ)
+    if values["VAULT_ASSUMED_ROLE_ARN"] and _in_clear(sts):
+        problems.append(f"VAULT_ASSUMED_ROLE_ARN: the role's keys would come from {sts!r} in clear: use https")
     if values["VAULT_DEFAULT_CACHE_ENABLED"] and not environ.get("VAULT_DEFAULT_CACHE_TTL"):
         problems.append("VAULT_DEFAULT_CACHE_ENABLED needs VAULT_DEFAULT_CACHE_TTL: say how long, such as 30s")
     if bool(environ.get("VAULT_CLIENT_CERT")) != bool(environ.get("VAULT_CLIENT_KEY")):

@@ -194,8 +194,12 @@ class MysqlPool:
             return
         with self._lock:
             dead = bool(credential.lease_id) and credential.lease_id in self._dead
+            over = [one for one in self._resting if not one.credential.alive()]
+            self._resting = [one for one in self._resting if one.credential.alive()]
             if not dead:
                 self._resting.append(_Resting(connection, credential, self._clock.now()))
+        for one in over:
+            _close(one.connection)
         if dead:
             _close(connection)
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _HEAL_EVERY_S = 30.0
 _REVOKE_S = 1.0
+# Longer than a call to Vault usually may take.
+_LINGER_S = 60.0
 # A renewal that gives less than this share of the first life says that the token's max TTL is near.
 _WORTHWHILE = 0.5
 
@@ -51,6 +53,7 @@ class Session:
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._retired: list[Token] = []
+        self._retired_at: dict[str, Instant] = {}
         self._last_lease: dict[str, Lifetime] = {}  # by token: what of a token's leases ends last
         self._flight: Flight | None = None
         self._healed: Instant | None = None
@@ -216,7 +219,9 @@ class Session:
         spent = []
         for token in self._retired:
             last = self._last_lease.get(token.name)
-            if last is None or last.over(now):
+            # A read that took it before it was replaced may still be on its way, and bring a lease.
+            lingers = now.since(self._retired_at[token.name]) < _LINGER_S
+            if not lingers and (last is None or last.over(now)):
                 spent.append(token)
         return spent
 
@@ -235,6 +240,7 @@ class Session:
         with self._lock:
             if replaced is not None and self._is_current(replaced):
                 self._retired.append(replaced)
+                self._retired_at[replaced.name] = self._clock.now()
             self._token = token
             self._flight = None
         flight.land()

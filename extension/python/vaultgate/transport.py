@@ -19,10 +19,14 @@ from vaultgate.model import Request
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from typing import Protocol
+    from collections.abc import Sequence
+    from typing import Any, Protocol
 
     from vaultgate.clock import Clock, Instant
     from vaultgate.model import Answer, Origin, TlsSettings
+
+    # As getaddrinfo gives them: family, kind, protocol, canonical name, address.
+    Place = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
     class Transport(Protocol):
         """The network, as everything above sees it."""
@@ -188,7 +192,7 @@ class Connections:
     def _open(self, origin: Origin, deadline: float) -> _Connection:
         # Names go as bytes: for a str, getaddrinfo and ssl import the IDNA codec and Unicode's tables, and ours are ASCII.
         host = origin.host.encode("ascii")
-        sock = socket.create_connection((host, origin.port), timeout=_left(deadline, self._clock))  # type: ignore[arg-type]  # as getaddrinfo's
+        sock = self._dial(socket.getaddrinfo(host, origin.port, type=socket.SOCK_STREAM), deadline)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if origin.scheme == "https":
@@ -199,6 +203,25 @@ class Connections:
             sock.close()
             raise
         return _Connection(sock, self._clock)
+
+    def _dial(self, places: Sequence[Place], deadline: float) -> socket.socket:
+        """A connection to the first of a name's addresses that answers; each gets its share of the time that is left.
+
+        How long the look-up of the name took is the resolver's affair, and comes off that time.
+        """
+        failed: OSError = socket.gaierror("the name has no address")
+        for number, (family, kind, protocol, _, address) in enumerate(places):
+            left = _left(deadline, self._clock)
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(None if left is None else left / (len(places) - number))
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                failed = error
+            else:
+                return sock
+        raise failed
 
     def _trust(self) -> ssl.SSLContext:
         """The TLS context, made once."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _GO_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_LONGEST_S = 10 * 365 * 86_400.0
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"([0-9]+)\s*(|B|KB|MB|KiB|MiB)", re.IGNORECASE)
 _BYTES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
@@ -32,11 +33,15 @@ def duration(text: str) -> float:
     Source: Go's time.ParseDuration; signs are not accepted, a negative lifetime means nothing here.
     """
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return float(text)
-    pieces = _GO_DURATION.findall(text)
-    if not pieces or "".join(number + unit for number, unit in pieces) != text:
-        raise ValueError("is not a duration such as 10s, 5m, 1h30m or plain seconds")
-    return float(sum(float(number) * _SECONDS[unit] for number, unit in pieces))
+        seconds = float(text)
+    else:
+        pieces = _GO_DURATION.findall(text)
+        if not pieces or "".join(number + unit for number, unit in pieces) != text:
+            raise ValueError("is not a duration such as 10s, 5m, 1h30m or plain seconds")
+        seconds = float(sum(float(number) * _SECONDS[unit] for number, unit in pieces))
+    if seconds > _LONGEST_S:
+        raise ValueError("is longer than ten years")  # and than the system's timers can count
+    return seconds
 
 
 def positive_duration(text: str) -> float:

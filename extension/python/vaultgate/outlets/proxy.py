@@ -156,7 +156,7 @@ class Proxy:
                 return Answer(_OK, (("Content-Type", "application/json"),), document)
             if guard.uses_our_token(request):
                 guard.check_path(request)
-            return self._broker.answer(request, self._broker.deadline())
+            answer = self._broker.answer(request, self._broker.deadline())
         except Refused as error:
             self._log.warn("refused", error.message, method=request.method, path=request.path)
             return _told(error)
@@ -165,6 +165,9 @@ class Proxy:
         except Exception as error:  # noqa: BLE001 - a request must not end the extension, whatever we did wrong
             self._log.error("internal", "a request failed by our own fault", kind=type(error).__name__, path=request.path)
             return _told(VaultgateError("the extension failed; its log has an entry"))
+        cache = answer.header("X-Vaultgate-Cache")
+        self._log.debug("request", "answered", method=request.method, path=request.path, status=answer.status, cache=cache)
+        return answer
 
 
 def _part(connection: socket.socket) -> None:
