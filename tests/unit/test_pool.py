@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -99,6 +100,10 @@ class Database:
             lifetime = Lifetime(self.clock.now(), TTL_S if self._leased else float("inf"))
             kept = self._secret = VaultSecret("database/creds/app", document, lifetime, self.clock)
         return kept
+
+    def refresh(self) -> None:
+        """The extension replaces the lease before its end."""
+        self._secret = None
 
     def _lease_is_dead(self, lease_id: str) -> bool:
         self.lookups.append(lease_id)
@@ -348,9 +353,12 @@ def test_a_path_that_gives_no_user_is_named() -> None:
 
 
 def test_what_rests_past_its_lease_is_closed_when_another_comes_back(database: Database) -> None:
-    """A connection that nobody takes any more doesn't stay open past its credential's end."""
-    with database.pool.connection() as (first, _), database.pool.connection() as (second, _):
-        assert first is not second
-    database.clock.advance(TTL_S)
-    database.use()
-    assert [connection.open for connection in database.made] == [False, False, True]
+    """A connection that lies under newer ones doesn't stay open past its credential's end."""
+    with ExitStack() as newer, database.pool.connection() as (old, _):
+        database.clock.advance(TTL_S / 2)
+        database.refresh()
+        new, _ = newer.enter_context(database.pool.connection())
+        assert new.user != old.user
+    database.clock.advance(TTL_S / 2)
+    assert database.use() is new
+    assert [connection.open for connection in database.made] == [False, True]
