@@ -109,8 +109,8 @@ def test_vault_restarts_under_a_running_sandbox(stack: Stack, sandboxes: Start, 
 
 def test_another_iam_role_is_refused_with_a_reason(stack: Stack, sandboxes: Start) -> None:
     """A role that Vault doesn't know gets an answer with the fix; Vault's words are in the log."""
-    stack.aws.create_role("somebody-else")
-    keys = stack.aws.assume("somebody-else")
+    stack.aws.create_role("another-function")
+    keys = stack.aws.assume("another-function")
     sandbox = sandboxes(
         AWS_ACCESS_KEY_ID=keys.access_key, AWS_SECRET_ACCESS_KEY=keys.secret_key, AWS_SESSION_TOKEN=keys.session_token
     )
