@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from vaultgate_ops.cli import speech
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import OpsError
+from vaultgate_ops.interruptions import interruptible
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.compose import engine as engines
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, left_behind, project_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
 from vaultgate_ops.local.database import SCHEMA
-from vaultgate_ops.local.interruptions import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

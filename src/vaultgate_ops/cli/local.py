@@ -12,12 +12,12 @@ import click
 from vaultgate_ops.cli import containers, speech
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
+from vaultgate_ops.interruptions import interruptible
 from vaultgate_ops.layer import build
 from vaultgate_ops.local import folder as folders
 from vaultgate_ops.local import paths, preflight
 from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.database import HOST, SCHEMA
-from vaultgate_ops.local.interruptions import interruptible
 from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.stack import Stack
 

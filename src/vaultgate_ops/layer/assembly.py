@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import CheckFailed, Missing
+from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.layer.interpreters import VERSIONS, Interpreter, find_interpreters
 
 if TYPE_CHECKING:
@@ -142,17 +143,19 @@ def _compile(fresh: Path, interpreters: Sequence[Interpreter], environ: Mapping[
     kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     command = ["-P", "-s", "-S", "-m", "compileall", "-q", "-o", "2", "--invalidation-mode", "unchecked-hash"]
     places = ["-s", str(fresh), "-p", _TARGET, str(fresh / "python")]
-    compilers = [
-        subprocess.Popen(
-            [str(one.path), *command, *places],
-            env=kept,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for one in interpreters
-    ]
-    said = [compiler.communicate()[0] for compiler in compilers]
+    compilers: list[subprocess.Popen[str]] = []
+    try:
+        # None is started without being known here.
+        with uninterrupted():
+            for one in interpreters:
+                argv = [str(one.path), *command, *places]
+                compilers.append(subprocess.Popen(argv, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        said = [compiler.communicate()[0] for compiler in compilers]
+    finally:
+        # Interrupted, they would go on writing into the folder that is being thrown away.
+        for compiler in compilers:
+            with compiler:
+                compiler.kill()
     for one, compiler, text in zip(interpreters, compilers, said, strict=True):
         if compiler.returncode:
             raise CheckFailed(f"Python {one.version} can't compile the extension: {text.strip()}")

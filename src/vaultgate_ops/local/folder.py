@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.errors import Missing
+from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.local import markers
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.identity import Identity
-from vaultgate_ops.local.interruptions import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

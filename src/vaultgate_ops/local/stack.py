@@ -21,18 +21,19 @@ from urllib.parse import urlsplit
 from vaultgate_ops.bootstrap import apply, load, plan
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import Missing
+from vaultgate_ops.interruptions import interruptible, uninterrupted
 from vaultgate_ops.local import folder as folders
 from vaultgate_ops.local import markers, paths, preflight, processes
 from vaultgate_ops.local.aws import REGION, EmulatedAws
 from vaultgate_ops.local.certificates import Authority
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, VAULT_USER, Database
-from vaultgate_ops.local.interruptions import interruptible, uninterrupted
 from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.sandbox import Sandbox
 from vaultgate_ops.local.vault_server import VaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
     from vaultgate_ops.bootstrap import Change, Desired
@@ -297,9 +298,12 @@ class Stack:
 
     def _together(self, *actions: Callable[[], None]) -> None:
         """Do all at once; when one fails or somebody interrupts, end the others' processes and wait for them."""
+        futures: list[Future[None]] = []
         with ThreadPoolExecutor(len(actions)) as pool:
-            futures = [pool.submit(action) for action in actions]
             try:
+                # None is begun without being known here.
+                with uninterrupted():
+                    futures.extend(pool.submit(action) for action in actions)
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()

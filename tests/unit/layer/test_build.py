@@ -7,13 +7,16 @@ import importlib.util
 import marshal
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +29,6 @@ from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TAG = sys.implementation.cache_tag
 RUNNING = "{}.{}".format(*sys.version_info)
@@ -185,6 +187,46 @@ def test_what_a_killed_build_left_is_swept_away(checkout: Path, alone: dict[str,
 def left_in(checkout: Path) -> set[str]:
     """The names in build/."""
     return {path.name for path in (checkout / "build").iterdir()}
+
+
+ENDLESS = """#!/bin/sh
+case "$*" in *compileall*)
+    for folder; do :; done
+    echo $$ >"$HOME/compiling"
+    while :; do n=$(((n + 1) % 500)); : >"$folder/$n"; done
+esac
+echo cpython {version} final
+"""
+
+
+def test_an_interrupted_build_ends_its_compilers_and_leaves_nothing(
+    checkout: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    """Ctrl-C while interpreters compile is Ctrl-C, and no trouble about a folder in which they go on writing."""
+    version = next(version for version in VERSIONS if version != RUNNING)
+    compiler = tmp_path / "bin" / f"python{version}"
+    compiler.parent.mkdir()
+    compiler.write_text(ENDLESS.format(version=version))
+    compiler.chmod(0o700)
+    compiling = tmp_path / "compiling"
+
+    def interrupt() -> None:
+        pause = threading.Event()
+        while not compiling.exists():
+            pause.wait(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build(checkout, {**alone, "PATH": str(compiler.parent)}, Silent())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join()
+    assert left_in(checkout) == {".layer-lock"}
+    assert not (Path("/proc") / compiling.read_text().strip()).exists()
 
 
 class Rival(Silent):

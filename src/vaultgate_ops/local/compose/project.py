@@ -19,11 +19,11 @@ import yaml
 from docker.errors import APIError, NotFound
 
 from vaultgate_ops.errors import Missing, Unreachable, UsageProblem
+from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.compose import engine as engines
 from vaultgate_ops.local.compose.engine import PROJECT, SERVICE
 from vaultgate_ops.local.identity import Identity
-from vaultgate_ops.local.interruptions import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,13 +1,14 @@
-"""When a stack may be interrupted, and when not.
+"""When work may be interrupted, and when not.
 
 Rules: a request to terminate, or a terminal that is closed, is an interruption like Ctrl-C, so that everything is tidied
-up; tidying up itself is never interrupted, and short. Only the main thread is ever interrupted, so elsewhere nothing
-happens here.
+up; tidying up itself is short and goes on to its end, and an interruption that came meanwhile counts after it. Only the
+main thread is ever interrupted, so elsewhere nothing happens here.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    Handler = Callable[[int, FrameType | None], None] | signal.Handlers
+    Handler = Callable[[int, FrameType | None], None]
 
 _REQUESTS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -34,9 +35,16 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP are ignored in here."""
-    with _handling((signal.SIGINT, *_REQUESTS), signal.SIG_IGN):
+    """SIGINT, SIGTERM and SIGHUP wait in here until the end, where they raise KeyboardInterrupt.
+
+    They don't where an exception is being handled already: it says more.
+    """
+    failing = sys.exception() is not None
+    came: list[int] = []
+    with _handling((signal.SIGINT, *_REQUESTS), lambda number, _frame: came.append(number)):
         yield
+    if came and not failing:
+        raise KeyboardInterrupt
 
 
 @contextmanager

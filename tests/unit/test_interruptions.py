@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from vaultgate_ops.local.interruptions import interruptible, uninterrupted
+from vaultgate_ops.interruptions import interruptible, uninterrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,12 +30,33 @@ def test_a_request_to_end_is_an_interruption(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_tidying_up_goes_on(number: signal.Signals) -> None:
-    """Nobody stops it half-way."""
+def test_tidying_up_goes_on_to_its_end(number: signal.Signals) -> None:
+    """An interruption that comes meanwhile waits, and counts then; afterwards everything is as before."""
     before = handlers()
-    with interruptible(), uninterrupted():
-        signal.raise_signal(number)
-    assert handlers() == before
+    tidied: list[str] = []
+
+    def tidy() -> None:
+        with interruptible(), uninterrupted():
+            signal.raise_signal(number)
+            tidied.append("all")
+
+    with pytest.raises(KeyboardInterrupt):
+        tidy()
+    assert (tidied, handlers()) == (["all"], before)
+
+
+def test_an_error_outlives_an_interruption_of_its_tidying_up() -> None:
+    """What went wrong first is what the user hears of."""
+
+    def fail() -> None:
+        try:
+            raise ZeroDivisionError
+        finally:
+            with uninterrupted():
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
 
 def test_elsewhere_nothing_happens() -> None:
