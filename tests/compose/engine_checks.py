@@ -134,7 +134,9 @@ def interrupted_demo(number: signal.Signals, code: int) -> str:
     """Start a demo, send it a signal once its first volumes are there, wait for its end; its project's name."""
     program = Path(sys.executable).with_name("vaultgate")
     clock, engine = Clock(), engines.connect(os.environ)
-    with subprocess.Popen([program, "demo", "--docker"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+    # A job in the background of a script ignores SIGINT, and so do its children, unless somebody says otherwise.
+    command = ["env", "--default-signal=INT", program, "demo", "--docker"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
         prefix = f"vaultgate-demo-{demo.pid}-"
         deadline = clock.steady() + PATIENCE_S
         names: set[str] = set()
