@@ -19,18 +19,25 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], None]
 
-_REQUESTS = (signal.SIGTERM, signal.SIGHUP)
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise KeyboardInterrupt in here, as SIGINT does."""
+    """SIGTERM and SIGHUP raise KeyboardInterrupt in here, as SIGINT does.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    One that is raised in a finalizer is swallowed there by Python, as that of any exception: it is raised again at the end.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
         raise KeyboardInterrupt
 
-    with _handling(_REQUESTS, interrupt):
+    with _handling(interrupt):
         yield
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -41,18 +48,20 @@ def uninterrupted() -> Iterator[None]:
     """
     failing = sys.exception() is not None
     came: list[int] = []
-    with _handling((signal.SIGINT, *_REQUESTS), lambda number, _frame: came.append(number)):
+    with _handling(lambda number, _frame: came.append(number)):
         yield
     if came and not failing:
         raise KeyboardInterrupt
 
 
 @contextmanager
-def _handling(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[None]:
+def _handling(handler: Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    # Who was started in the background or by nohup ignores some of them, and goes on doing so.
+    heard = [number for number in _INTERRUPTIONS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:
