@@ -249,10 +249,9 @@ def test_a_port_taken_during_a_restart_is_named(stack: Stack) -> None:
     """Vault keeps its port for life; when somebody takes it meanwhile, the error says so."""
     stack.vault.stop()
     try:
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", stack.vault.port))
-            with pytest.raises(PortTaken, match="port was taken"):
-                stack.vault.start()
+        # A server, not a bare bind: Vault's last conversations may still linger on the port.
+        with socket.create_server(("127.0.0.1", stack.vault.port)), pytest.raises(PortTaken, match="port was taken"):
+            stack.vault.start()
     finally:
         stack.vault.start()
     assert stack.vault.healthy()
