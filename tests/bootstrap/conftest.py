@@ -21,8 +21,8 @@ from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.certificates import Authority
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE
 from vaultgate_ops.local.fetch.vault import find_vault
-from vaultgate_ops.local.stack import ROLE, SERVER_ID
 from vaultgate_ops.local.vault_server import VaultServer
+from vaultgate_ops.local.wiring import ROLE, SERVER_ID
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:

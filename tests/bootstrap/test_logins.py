@@ -16,7 +16,7 @@ from botocore.credentials import Credentials as Keys
 
 from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.database import ROWS, SCHEMA, TABLE
-from vaultgate_ops.local.stack import ROLE, SERVER_ID
+from vaultgate_ops.local.wiring import ROLE, SERVER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

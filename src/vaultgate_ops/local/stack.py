@@ -23,10 +23,10 @@ from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import Missing
 from vaultgate_ops.interruptions import interruptible, uninterrupted
 from vaultgate_ops.local import folder as folders
-from vaultgate_ops.local import markers, paths, preflight, processes
-from vaultgate_ops.local.aws import REGION, EmulatedAws
+from vaultgate_ops.local import markers, paths, preflight, processes, wiring
+from vaultgate_ops.local.aws import EmulatedAws
 from vaultgate_ops.local.certificates import Authority
-from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, VAULT_USER, Database
+from vaultgate_ops.local.database import Database
 from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.sandbox import Sandbox
 from vaultgate_ops.local.vault_server import VaultServer
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from vaultgate_ops.bootstrap import Change, Desired
     from vaultgate_ops.reporting import Reporter
 
-ROLE = "vaultgate-records"
-SERVER_ID = "vault.vaultgate.local"
 HANDLER = "vaultgate_ops.records.handler.handler"
 _POLL_S = 0.05
 
@@ -137,31 +135,14 @@ class Stack:
         """
         ca = Authority.create(self.folder)
         with self._reporter.task("Starting Vault, the database and emulated AWS"):
-            self._together(lambda: self.vault.create(ca), lambda: self.database.create(ca), lambda: self.aws.create(ROLE))
+            self._together(lambda: self.vault.create(ca), lambda: self.database.create(ca), lambda: self.aws.create(wiring.ROLE))
         ports = {"vault": self.vault.port, "database": self.database.port, "aws": self.aws.port}
         folders.note(self.folder, ports=ports, programs=self._programs.noted())
 
     def desired(self) -> Desired:
         """What Vault must look like here: ``vault-config/vault.yaml`` with this stack's addresses."""
-        return load(
-            paths.checkout() / "vault-config" / "vault.yaml",
-            {
-                "FUNCTION_ROLE_ARN": self.aws.role_arn(ROLE),
-                "VAULT_SERVER_ID": SERVER_ID,
-                "AWS_REGION": REGION,
-                "STS_ENDPOINT": self.aws.endpoint,
-                # moto's roles are made anew with each stack; in production the id of a role guards against that.
-                "AWS_UNIQUE_IDS": "false",
-                "DATABASE_HOST": HOST,
-                "DATABASE_PORT": str(self.database.port),
-                "DATABASE_NAME": SCHEMA,
-                "DATABASE_TABLE": TABLE,
-                "DATABASE_ADMIN_USER": VAULT_USER,
-                "DATABASE_ADMIN_PASSWORD": self.database.vault_password,
-                "DATABASE_CA_FILE": str(self.database.ca_file),
-                "AUDIT_FILE": str(self.vault.audit_file),
-            },
-        )
+        variables = wiring.vault_variables(self.vault, self.database, self.aws)
+        return load(paths.checkout() / "vault-config" / "vault.yaml", variables)
 
     def pending(self) -> list[Change]:
         """The changes that Vault still needs to look as it must."""
@@ -181,26 +162,7 @@ class Stack:
         Args:
             port: where the extension's proxy listens on 127.0.0.1.
         """
-        credentials = self.aws.assume(ROLE)
-        return {
-            "AWS_ACCESS_KEY_ID": credentials.access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-            "AWS_SESSION_TOKEN": credentials.session_token,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "VAULT_ADDR": self.vault.address,
-            "VAULT_CACERT": str(self.vault.ca_file),
-            "VAULT_AUTH_PROVIDER": "aws",
-            "VAULT_AUTH_ROLE": "records",
-            "VAULT_IAM_SERVER_ID": SERVER_ID,
-            "VAULT_STS_ENDPOINT_REGION": REGION,
-            "VAULTGATE_LISTEN": f"127.0.0.1:{port}",
-            "RECORDS_TABLE": TABLE,
-            "RDS_HOST": HOST,
-            "RDS_PORT": str(self.database.port),
-            "RDS_DB_NAME": SCHEMA,
-            "RDS_CA_BUNDLE": str(self.database.ca_file),
-        }
+        return wiring.function_variables(self.vault, self.database, self.aws, port)
 
     def health(self) -> list[Health]:
         """How each part is, the first to be ended last."""

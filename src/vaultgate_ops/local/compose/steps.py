@@ -24,7 +24,7 @@ from vaultgate_ops.local.aws import REGION, SET_UP_CALLS, EmulatedAws
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.compose import unseal
 from vaultgate_ops.local.compose.prepare import CA, ROOT_PASSWORD, ROOT_TOKEN, VAULT_PASSWORD, prepare
-from vaultgate_ops.local.stack import ROLE, SERVER_ID
+from vaultgate_ops.local.wiring import ROLE, SERVER_ID
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
