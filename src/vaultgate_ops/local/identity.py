@@ -51,7 +51,9 @@ class Identity:
 
 def running() -> Iterator[tuple[Identity, int]]:
     """Every process of this machine that runs now, each with the id of its session."""
-    for name in os.listdir("/proc"):  # noqa: PTH208 - one Path object for each process is dear
+    # Elsewhere than on Linux no stack can run.
+    names = os.listdir("/proc") if Path("/proc").is_dir() else []  # noqa: PTH208 - a Path for each process is dear
+    for name in names:
         stat = _stat(int(name)) if name.isdigit() else None
         if stat is not None:
             yield Identity(int(name), int(stat[19])), int(stat[3])
