@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "Tr0ub4dor&3"
 SETTLING = (400, json.dumps({"errors": ["Upgrading from non-versioned to versioned data. This backend will be unavailable"]}))
+QUEUEING = (500, json.dumps({"errors": ["1 error occurred:\n\t* duplicate item\n\n"]}))
 GRANTED = (200, json.dumps({"data": {"secret/config": ["root"]}}))
 DONE = (204, "")
 
@@ -49,10 +50,11 @@ def one_change(**body: object) -> list[Change]:
     return [Change("KV configuration", "secret/config", "update", (), Write("secret/config", body, frozenset({"update"})))]
 
 
-def test_a_young_kv_mount_is_waited_for(tmp_path: Path) -> None:
-    """A mount that still turns into version 2 gets its request again, until it takes it."""
+@pytest.mark.parametrize("busy", [SETTLING, QUEUEING])
+def test_a_young_mount_is_waited_for(tmp_path: Path, busy: tuple[int, str]) -> None:
+    """KV that still turns into version 2, or a database engine that fills its queue, gets its request again until it takes it."""
     clock = Hurried()
-    with answering([GRANTED, SETTLING, SETTLING, DONE, (500, "{}")]) as address:
+    with answering([GRANTED, busy, busy, DONE, (500, "{}")]) as address:
         client = connect({"VAULT_ADDR": address, "VAULT_TOKEN": "t"}, tmp_path)
         apply(client, one_change(max_versions=3), Silent(), clock=clock)
         client.adapter.close()

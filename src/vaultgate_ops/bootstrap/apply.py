@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from vaultgate_ops.bootstrap import answers, privileges
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import UsageProblem
+from vaultgate_ops.errors import CheckFailed, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from vaultgate_ops.bootstrap.model import Change
     from vaultgate_ops.reporting import Reporter
 
-# A KV version 2 mount answers so for a moment after it was made, the longer the slower the storage.
-_SETTLING: Final = "Upgrading from non-versioned to versioned"
+# What a young mount answers for a moment, the longer the slower the storage: KV while it turns into version 2; a database
+# engine while it fills its rotation queue in the background, where a static role made meanwhile already is.
+_SETTLING: Final = ("Upgrading from non-versioned to versioned", "duplicate item")
 _SETTLES_WITHIN_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 0.1
 
@@ -49,7 +50,7 @@ def _make(client: hvac.Client, change: Change, clock: Clock) -> tuple[str, ...]:
     while True:
         try:
             return answers.send(client, change.write).warnings
-        except UsageProblem as refusal:
-            if _SETTLING not in refusal.message or clock.steady() >= give_up:
+        except (UsageProblem, CheckFailed) as refusal:
+            if not any(words in refusal.message for words in _SETTLING) or clock.steady() >= give_up:
                 raise
             clock.sleep(_LOOK_AGAIN_S)
