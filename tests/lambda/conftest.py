@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vaultgate_ops.clock import Clock
 from vaultgate_ops.local.scene import EmbeddedScene
 from vaultgate_ops.reporting import Silent
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from vaultgate_ops.local.sandbox import Sandbox
     from vaultgate_ops.local.stack import Stack
-
-PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -40,20 +37,6 @@ def sandboxes(stack: Stack) -> Iterator[Callable[..., Sandbox]]:
     yield start
     for sandbox in started:
         sandbox.kill()
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], object]], None]:
-    """Waits until something holds, and fails if it doesn't within half a minute."""
-    clock = Clock()
-
-    def wait(holds: Callable[[], object]) -> None:
-        deadline = clock.steady() + PATIENCE_S
-        while not holds():
-            assert clock.steady() < deadline, "it did not come true in time"
-            clock.sleep(0.05)
-
-    return wait
 
 
 @pytest.fixture

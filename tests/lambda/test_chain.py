@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local.function_endpoint import InitFailed
 
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
     Eventually = Callable[[Callable[[], object]], None]
 
 pytestmark = pytest.mark.stack
-
-GET_RECORDS = {
-    "version": "2.0",
-    "routeKey": "GET /records",
-    "rawPath": "/records",
-    "rawQueryString": "",
-    "headers": {"accept": "application/json"},
-    "requestContext": {"http": {"method": "GET", "path": "/records"}, "stage": "$default", "requestId": "test"},
-    "isBase64Encoded": False,
-}
 
 
 def document(*statements: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hvac
 import pytest
 import requests
+from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local import folder as folders
 from vaultgate_ops.local import markers, processes
@@ -26,7 +27,6 @@ pytestmark = pytest.mark.stack
 
 CREDS = "database/creds/records"
 STATIC = "database/static-creds/records-static"
-GET_RECORDS = {"version": "2.0", "rawPath": "/records", "requestContext": {"http": {"method": "GET"}, "stage": "$default"}}
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local import paths, processes
 from vaultgate_ops.local.fetch.emulator import find_emulator
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("sam")]
 
-GET_RECORDS = {
-    "version": "2.0",
-    "routeKey": "GET /records",
-    "rawPath": "/records",
-    "rawQueryString": "",
-    "headers": {"accept": "application/json"},
-    "requestContext": {"http": {"method": "GET", "path": "/records"}, "stage": "$default", "requestId": "test"},
-    "isBase64Encoded": False,
-}
 FUNCTION = ["aws_lambda_powertools", "jmespath", "pymysql", "typing_extensions.py", "vaultgate_ops"]
 LARGEST_ZIP = 1_800_000
 
