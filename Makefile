@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test test-compose check layer bench docs
+.PHONY: help setup demo up down test test-compose check layer bench soak docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ check: setup layer ## ruff, mypy, import-linter, cfn-lint
 
 bench: setup layer ## Measure cold starts and reads; PEER=executable measures another extension beside ours
 	@$(BIN)/python -m benchmarks.extension $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")
+
+soak: setup layer ## The long trials of tests/soak/; SUITE=extension, audit or rotation runs those of one part
+	@compgen -G "tests/soak/$(or $(SUITE),*)_*.py" > /dev/null || { echo "There is no tests/soak/$(SUITE)_*.py."; exit 2; }
+	@$(VAULTGATE) up --only-fetch
+	@$(BIN)/python -m pytest -n 0 --timeout 0 --log-cli-level INFO tests/soak/$(or $(SUITE),*)_*.py
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md
