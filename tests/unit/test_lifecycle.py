@@ -332,9 +332,9 @@ def test_outside_lambda() -> None:
 
 
 def test_lambda_that_refuses_is_logged(api: LambdaApi) -> None:
-    """A Lambda that takes neither registration nor error leaves a line in the log, and the process ends."""
+    """A Lambda that takes neither registration, asked twice, nor error leaves a line in the log, and the process ends."""
     api.refuse = 500
     code, lines, err = Process(AWS_LAMBDA_RUNTIME_API=api.origin.authority).end()
     assert (code, err) == (2, "")
     assert [line["event"] for line in lines] == ["configuration", "unheard"]
-    eventually(lambda: api.calls == ["register"])
+    eventually(lambda: api.calls == ["register", "register"])

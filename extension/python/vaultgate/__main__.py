@@ -1,7 +1,6 @@
-"""The extension's process: reads the environment once, builds everything, lives one sandbox's life.
+"""Where the launcher enters: Lambda hears of us first, everything else is imported beside the function's init.
 
-Rules: the only module that looks at `os.environ` and `sys.argv`; what is not needed to register is imported after
-registering.
+Rules: the only module that looks at `os.environ`; nothing is imported at its top but what registering needs.
 """
 
 from __future__ import annotations
@@ -9,25 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from vaultgate import config
-from vaultgate.clock import Clock
-from vaultgate.errors import ConfigurationError, VaultgateError
-from vaultgate.lifecycle import EVENTS, Lifecycle
-from vaultgate.log import Log
-from vaultgate.outlets import proxy
-from vaultgate.runtime_api import RuntimeApi
-from vaultgate.transport import Connections, require_readable
-from vaultgate.values import origin
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from vaultgate.broker import Broker
-    from vaultgate.credentials import Source
-    from vaultgate.outlets.files import Files
-
-_FINE = 0
-_FAILED = 1
-_CONFIGURATION = 2
+from vaultgate.arrival import arrive
 
 
 def main(name: str = "vaultgate") -> int:
@@ -37,84 +18,10 @@ def main(name: str = "vaultgate") -> int:
         name: the launcher's file name, by which Lambda knows the extension.
     """
     environ = dict(os.environ)
-    clock = Clock()
-    try:
-        server = origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
-    except (KeyError, ValueError):
-        sys.stderr.write(
-            "vaultgate: AWS_LAMBDA_RUNTIME_API is not set: this program is an extension, Lambda starts it from /opt/extensions\n"
-        )
-        return _CONFIGURATION
-    api = RuntimeApi(server, name, Connections(clock), clock)
-    try:
-        settings = config.load(environ)
-        require_readable(settings.tls)
-    except ConfigurationError as error:
-        return _fail(api, error, Log(sys.stdout, "error", clock))
-    journal = Log(sys.stdout, settings.log_level, clock)
-    try:
-        listener = proxy.bind(settings.listen) if settings.run_mode != "file" else None
-    except OSError as error:
-        place = f"{settings.listen[0]}:{settings.listen[1]}"
-        problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
-        return _fail(api, ConfigurationError([problem]), journal)
+    arrival = arrive(environ, name)
+    from vaultgate.process import run  # noqa: PLC0415 - see the module's rules
 
-    def serve() -> Broker:
-        from vaultgate.auth import AwsLogin  # noqa: PLC0415 - see the module's rules
-        from vaultgate.broker import Broker  # noqa: PLC0415
-        from vaultgate.credentials import AssumedRole, Credentials  # noqa: PLC0415
-        from vaultgate.vault import Vault  # noqa: PLC0415
-
-        network = Connections(clock, settings.tls)
-        vault = Vault(network, settings.vault, settings.namespace, settings.max_retries, clock)
-        # AWS is trusted by the system's certificates, whatever Vault is trusted by.
-        aws = Connections(clock)
-        keys: Source = Credentials(environ, aws)
-        if settings.assumed_role_arn is not None:
-            session = environ.get("AWS_LAMBDA_FUNCTION_NAME") or "vaultgate"
-            region, endpoint = settings.sts_region, settings.sts_endpoint
-            keys = AssumedRole(
-                keys,
-                settings.assumed_role_arn,
-                session=session,
-                region=region,
-                endpoint=endpoint,
-                transport=aws,
-                clock=clock,
-            )
-        login = AwsLogin(vault, keys, settings, clock)
-        broker = Broker(vault, login, settings, clock, journal)
-        if listener is not None:
-            proxy.Proxy(listener, broker, settings.guard, journal).start()
-        return broker
-
-    def files(broker: Broker) -> Files:
-        from vaultgate.outlets.files import Files  # noqa: PLC0415 - only where files are asked for
-
-        return Files(settings.files, broker, settings, clock, journal)
-
-    try:
-        Lifecycle(api, settings.start, serve, clock, journal, files=files if settings.files else None).run()
-    except VaultgateError as error:
-        return _fail(api, error, journal)
-    finally:
-        if listener is not None:
-            listener.close()
-    return _FINE
-
-
-def _fail(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
-    """Tell Lambda, which shows it to whoever deployed the function, and the log."""
-    journal.failure(error)
-    try:
-        if api.registered:
-            api.exit_error(error.code, str(error))
-        else:
-            api.register(EVENTS)
-            api.init_error(error.code, str(error))
-    except VaultgateError as unheard:
-        journal.error("unheard", f"Lambda did not take the error: {unheard}")
-    return _CONFIGURATION if isinstance(error, ConfigurationError) else _FAILED
+    return run(environ, name, arrival)
 
 
 if __name__ == "__main__":

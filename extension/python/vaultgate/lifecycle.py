@@ -9,6 +9,8 @@ what the broker says has changed; at SHUTDOWN they are removed, and the token is
 
 from __future__ import annotations
 
+from vaultgate.arrival import EVENTS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from vaultgate.outlets.files import Files
     from vaultgate.runtime_api import RuntimeApi
 
-EVENTS = ("INVOKE", "SHUTDOWN")
 _PATIENCE_S = 5.0
 # After waiting in vain, Next is called at once for this long; the work goes on beside the invocations.
 _IN_VAIN_S = 30.0
@@ -61,7 +62,7 @@ class Lifecycle:
         Raises:
             VaultgateError: under `ready`, why there is no token or a file; otherwise only what Lambda's API raised.
         """
-        if self._start != "ready":
+        if self._start != "ready" and not self._api.registered:
             self._api.register(EVENTS)
         broker = self._serve()
         files = self._open_files(broker) if self._open_files is not None else None

@@ -47,19 +47,26 @@ class RuntimeApi:
     Args:
         api: what AWS_LAMBDA_RUNTIME_API named.
         name: the launcher's file name; Lambda knows the extension by it.
+        identifier: what Lambda calls us, if we are registered already.
     """
 
-    def __init__(self, api: Origin, name: str, transport: Transport, clock: Clock) -> None:
+    def __init__(self, api: Origin, name: str, transport: Transport, clock: Clock, identifier: str = "") -> None:
         self._api = api
         self._name = name
         self._transport = transport
         self._clock = clock
-        self._id = ""
+        self._id = identifier
+        self._initialised = False
 
     @property
     def registered(self) -> bool:
-        """Whether Lambda knows us: it takes one registration only, and what goes wrong after that is an exit's error."""
+        """Whether Lambda knows us: it takes one registration only."""
         return bool(self._id)
+
+    @property
+    def initialised(self) -> bool:
+        """Whether Next was called: what goes wrong from then on is an exit's error, no longer the init's."""
+        return self._initialised
 
     def register(self, events: tuple[str, ...]) -> None:
         """Register for events; the runtime may start once all extensions have.
@@ -76,6 +83,7 @@ class RuntimeApi:
 
     def next_event(self) -> Event:
         """Say that we are done, and wait for what comes; the sandbox may be frozen meanwhile."""
+        self._initialised = True
         request = Request("GET", f"{_BASE}/event/next", (("Lambda-Extension-Identifier", self._id),))
         answer = self._transport.exchange(self._api, request, FOREVER)
         if not answer.ok:

@@ -13,6 +13,7 @@ import socket
 import threading
 
 from vaultgate import guard
+from vaultgate.arrival import BACKLOG
 from vaultgate.errors import MalformedRequest, Refused, VaultgateError
 from vaultgate.http1 import Reader, answer_bytes, keeps_alive
 from vaultgate.model import Answer
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 HEALTH_PATH = "/v1/sys/vaultgate/health"
 _OK = 200
-_BACKLOG = 128
 _CONNECTIONS = 64
 # As many of them may stay open between requests: the others are for whoever comes while those rest.
 _SEATS = 32
@@ -54,7 +54,7 @@ def bind(address: tuple[str, int]) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except BaseException:
         listener.close()
         raise

@@ -1,0 +1,135 @@
+"""The extension's process: judges the settings, builds everything, lives one sandbox's life.
+
+Rules: what goes wrong before the first Next is the init's error, with its text; what a login needs is imported once Lambda
+has heard of us.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from vaultgate import config
+from vaultgate.arrival import EVENTS
+from vaultgate.clock import Clock
+from vaultgate.errors import ConfigurationError, VaultgateError
+from vaultgate.lifecycle import Lifecycle
+from vaultgate.log import Log
+from vaultgate.outlets import proxy
+from vaultgate.runtime_api import RuntimeApi
+from vaultgate.transport import Connections, require_readable
+from vaultgate.values import origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vaultgate.arrival import Arrival
+    from vaultgate.broker import Broker
+    from vaultgate.config import Config
+    from vaultgate.credentials import Source
+    from vaultgate.outlets.files import Files
+
+_FINE = 0
+_FAILED = 1
+_CONFIGURATION = 2
+
+
+def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
+    """Run the extension; its exit code.
+
+    Args:
+        environ: the process's.
+        name: the launcher's file name, by which Lambda knows the extension.
+        arrival: what was done already.
+    """
+    clock = Clock()
+    try:
+        server = origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
+    except (KeyError, ValueError):
+        sys.stderr.write(
+            "vaultgate: AWS_LAMBDA_RUNTIME_API is not set: this program is an extension, Lambda starts it from /opt/extensions\n"
+        )
+        return _CONFIGURATION
+    api = RuntimeApi(server, name, Connections(clock), clock, arrival.identifier if arrival is not None else "")
+    try:
+        settings = config.load(environ)
+        require_readable(settings.tls)
+    except ConfigurationError as error:
+        return _fail(api, error, Log(sys.stdout, "error", clock))
+    journal = Log(sys.stdout, settings.log_level, clock)
+    try:
+        listener = _listener(settings, arrival)
+    except OSError as error:
+        place = f"{settings.listen[0]}:{settings.listen[1]}"
+        problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
+        return _fail(api, ConfigurationError([problem]), journal)
+
+    def serve() -> Broker:
+        from vaultgate.auth import AwsLogin  # noqa: PLC0415 - see the module's rules
+        from vaultgate.broker import Broker  # noqa: PLC0415
+        from vaultgate.credentials import AssumedRole, Credentials  # noqa: PLC0415
+        from vaultgate.vault import Vault  # noqa: PLC0415
+
+        network = Connections(clock, settings.tls)
+        vault = Vault(network, settings.vault, settings.namespace, settings.max_retries, clock)
+        # AWS is trusted by the system's certificates, whatever Vault is trusted by.
+        aws = Connections(clock)
+        keys: Source = Credentials(environ, aws)
+        if settings.assumed_role_arn is not None:
+            session = environ.get("AWS_LAMBDA_FUNCTION_NAME") or "vaultgate"
+            region, endpoint = settings.sts_region, settings.sts_endpoint
+            keys = AssumedRole(
+                keys,
+                settings.assumed_role_arn,
+                session=session,
+                region=region,
+                endpoint=endpoint,
+                transport=aws,
+                clock=clock,
+            )
+        login = AwsLogin(vault, keys, settings, clock)
+        broker = Broker(vault, login, settings, clock, journal)
+        if listener is not None:
+            proxy.Proxy(listener, broker, settings.guard, journal).start()
+        return broker
+
+    def files(broker: Broker) -> Files:
+        from vaultgate.outlets.files import Files  # noqa: PLC0415 - only where files are asked for
+
+        return Files(settings.files, broker, settings, clock, journal)
+
+    try:
+        Lifecycle(api, settings.start, serve, clock, journal, files=files if settings.files else None).run()
+    except VaultgateError as error:
+        return _fail(api, error, journal)
+    finally:
+        if listener is not None:
+            listener.close()
+    return _FINE
+
+
+def _listener(settings: Config, arrival: Arrival | None) -> socket.socket | None:
+    """The socket that listens; None where nobody shall be listened to.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    if arrival is not None:
+        return socket.socket(fileno=arrival.fileno)
+    return proxy.bind(settings.listen) if settings.run_mode != "file" else None
+
+
+def _fail(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
+    """Tell Lambda, which shows it to whoever deployed the function, and the log."""
+    journal.failure(error)
+    try:
+        if api.initialised:
+            api.exit_error(error.code, str(error))
+        else:
+            if not api.registered:
+                api.register(EVENTS)
+            api.init_error(error.code, str(error))
+    except VaultgateError as unheard:
+        journal.error("unheard", f"Lambda did not take the error: {unheard}")
+    return _CONFIGURATION if isinstance(error, ConfigurationError) else _FAILED
