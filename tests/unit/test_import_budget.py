@@ -38,21 +38,13 @@ registering = set(sys.modules)
 import vaultgate.process
 opening = set(sys.modules)
 from vaultgate import config
-from vaultgate.auth import AwsLogin
-from vaultgate.broker import Broker
+from vaultgate.assembly import broker_of
 from vaultgate.clock import Clock
-from vaultgate.credentials import Credentials
 from vaultgate.log import Log
-from vaultgate.transport import Connections
-from vaultgate.vault import Vault
 import os
 environ = dict(os.environ)
 clock = Clock()
-settings = config.load(environ)
-network = Connections(clock, settings.tls)
-vault = Vault(network, settings.vault, settings.namespace, settings.max_retries, clock)
-login = AwsLogin(vault, Credentials(environ, network), settings, clock)
-broker = Broker(vault, login, settings, clock, Log(sys.stderr, "error", clock))
+broker = broker_of(config.load(environ), environ, clock, Log(sys.stderr, "error", clock))
 broker.token(clock.steady() + 20)
 broker.close()
 after = set(sys.modules)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from vaultgate.arrival import Arrival
     from vaultgate.broker import Broker
     from vaultgate.config import Config
-    from vaultgate.credentials import Source
     from vaultgate.outlets.files import Files
 
 _FINE = 0
@@ -66,30 +65,9 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
         return _fail(api, ConfigurationError([problem]), journal)
 
     def serve() -> Broker:
-        from vaultgate.auth import AwsLogin  # noqa: PLC0415 - see the module's rules
-        from vaultgate.broker import Broker  # noqa: PLC0415
-        from vaultgate.credentials import AssumedRole, Credentials  # noqa: PLC0415
-        from vaultgate.vault import Vault  # noqa: PLC0415
+        from vaultgate.assembly import broker_of  # noqa: PLC0415 - see the module's rules
 
-        network = Connections(clock, settings.tls)
-        vault = Vault(network, settings.vault, settings.namespace, settings.max_retries, clock)
-        # AWS is trusted by the system's certificates, whatever Vault is trusted by.
-        aws = Connections(clock)
-        keys: Source = Credentials(environ, aws)
-        if settings.assumed_role_arn is not None:
-            session = environ.get("AWS_LAMBDA_FUNCTION_NAME") or "vaultgate"
-            region, endpoint = settings.sts_region, settings.sts_endpoint
-            keys = AssumedRole(
-                keys,
-                settings.assumed_role_arn,
-                session=session,
-                region=region,
-                endpoint=endpoint,
-                transport=aws,
-                clock=clock,
-            )
-        login = AwsLogin(vault, keys, settings, clock)
-        broker = Broker(vault, login, settings, clock, journal)
+        broker = broker_of(settings, environ, clock, journal)
         if listener is not None:
             proxy.Proxy(listener, broker, settings.guard, journal).start()
         return broker
