@@ -129,6 +129,8 @@ class Bench:
         """Measure the layers."""
         for subject in self._extensions:
             self._figures.sample(subject.side, "layer.zip_kb", subject.zip_kb)
+            if subject.zip_all_kb is not None:
+                self._figures.sample(subject.side, "layer.zip_kb", subject.zip_all_kb, runtimes="all")
 
     def _cold(self, *variant: Any) -> tuple[float, float, float, float]:
         """Measure a cold start, and once more if somebody took a port of the sandbox's between its choice and its use."""
@@ -227,7 +229,7 @@ def run(samples: int, only: tuple[str, ...], executable: Path | None, reporter: 
     told = machine.facts(paths.checkout())
     with Stack.embedded(f"bench-{os.getpid()}", reporter, clock=clock) as stack:
         stack.bootstrap()
-        compared = [subjects.nothing(stack.folder), subjects.ours(build, stack.folder)]
+        compared = [subjects.nothing(stack.folder), subjects.ours(paths.checkout(), os.environ, stack.folder, reporter)]
         if executable:
             compared.append(subjects.peer(executable, stack.folder))
         bench = Bench(stack, compared, figures, clock, reporter)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,15 @@ from typing import TYPE_CHECKING
 
 from benchmarks import machine
 from vaultgate_ops.errors import CheckFailed, Missing
+from vaultgate_ops.layer import build
 from vaultgate_ops.local import markers, processes
 from vaultgate_ops.local.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vaultgate_ops.local.stack import Stack
+    from vaultgate_ops.reporting import Reporter
 
 FUNCTIONS = Path(__file__).parent / "functions"
 HANDLERS = {"bare": "bare.handler", "boto3": "with_boto3.handler"}
@@ -43,20 +48,20 @@ class Subject:
     side: str
     layer: Path
     zip_kb: float
+    zip_all_kb: float | None = None
     listen: str | None = None
 
 
-def ours(build: Path, folder: Path) -> Subject:
-    """The layer as it was built; a copy of it in ``folder``, so that a new build doesn't get into the run.
+def ours(checkout: Path, environ: Mapping[str, str], folder: Path, reporter: Reporter) -> Subject:
+    """The layer for the Python that runs here; a copy of it in ``folder``, so that a new build doesn't get into the run.
 
     Raises:
-        Missing: it wasn't.
+        Missing, CheckFailed: it can't be built.
     """
-    archive = build / "vaultgate-layer.zip"
-    if not archive.is_file():
-        raise Missing(f"There is no layer in {build}.", "Build it: make layer.")
-    layer = shutil.copytree(build / "layer", folder / "layer-ours")
-    return Subject("ours", layer, archive.stat().st_size / 1000, None)
+    everyone = build(checkout, environ, reporter)
+    built = build(checkout, environ, reporter, [f"{sys.version_info[0]}.{sys.version_info[1]}"])
+    layer = shutil.copytree(built.folder, folder / "layer-ours")
+    return Subject("ours", layer, built.size / 1000, everyone.size / 1000)
 
 
 def nothing(folder: Path) -> Subject:
@@ -86,7 +91,7 @@ def peer(executable: Path, folder: Path) -> Subject:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(copy, f"extensions/{copy.name}")
-    return Subject("peer", layer, packed.tell() / 1000, f"127.0.0.1:{_PEER_PORT}")
+    return Subject("peer", layer, packed.tell() / 1000, listen=f"127.0.0.1:{_PEER_PORT}")
 
 
 class Sandboxes:

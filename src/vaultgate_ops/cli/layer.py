@@ -7,7 +7,7 @@ import os
 import click
 
 from vaultgate_ops.cli import speech
-from vaultgate_ops.layer import build
+from vaultgate_ops.layer import VERSIONS, build
 from vaultgate_ops.local.paths import checkout
 
 
@@ -17,9 +17,16 @@ def layer() -> None:
 
 
 @layer.command("build")
-def build_layer() -> None:
-    """Leave build/layer/ (what /opt will hold) and build/vaultgate-layer.zip."""
-    built = build(checkout(), os.environ, speech.Spoken())
+@click.option(
+    "--python",
+    "versions",
+    multiple=True,
+    type=click.Choice(VERSIONS),
+    help="Only this runtime's bytecode, in build/vaultgate-layer-python3.13.zip; may be repeated.",
+)
+def build_layer(versions: tuple[str, ...]) -> None:
+    """Leave build/layer/ (what /opt will hold) and build/vaultgate-layer.zip, for every Python found here."""
+    built = build(checkout(), os.environ, speech.Spoken(), versions)
     speech.line(f"{built.folder}: {built.files} files")
     speech.line(f"{built.archive}: {built.size / 1000:.0f} kB")
     for interpreter in built.interpreters:

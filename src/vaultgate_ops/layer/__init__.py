@@ -1,6 +1,6 @@
 """Building the Lambda layer."""
 
 from vaultgate_ops.layer.assembly import Layer, build
-from vaultgate_ops.layer.interpreters import Interpreter
+from vaultgate_ops.layer.interpreters import VERSIONS, Interpreter
 
-__all__ = ["Interpreter", "Layer", "build"]
+__all__ = ["VERSIONS", "Interpreter", "Layer", "build"]

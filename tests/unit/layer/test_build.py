@@ -121,6 +121,51 @@ def test_bytecode_carries_no_docstrings(checkout: Path, alone: dict[str, str]) -
     assert not [place for place, content in bytecode(folder).items() if b"The package." in content]
 
 
+# Claims to be a CPython, and compiles nothing.
+REFUSING = """#!/bin/sh
+case "$*" in
+*compileall*) exit 1 ;;
+esac
+echo cpython {version} final
+"""
+
+
+def test_a_layer_for_one_runtime_lies_beside_the_one_for_all(checkout: Path, alone: dict[str, str]) -> None:
+    """It holds that runtime's bytecode under a name that says so, and leaves what is mounted elsewhere as it was."""
+    whole = build(checkout, alone, Silent())
+    before = tree(whole.folder)
+    other = alone["HOME"] + "/bin"
+    Path(other).mkdir()
+    version = next(version for version in VERSIONS if version != RUNNING)
+    (Path(other) / f"python{version}").write_text(REFUSING.format(version=version))
+    (Path(other) / f"python{version}").chmod(0o700)
+    one = build(checkout, {**alone, "PATH": other}, Silent(), [RUNNING])
+    assert (one.folder.name, one.archive.name) == (f"layer-python{RUNNING}", f"vaultgate-layer-python{RUNNING}.zip")
+    assert {place.rpartition(".cpython-")[2] for place in bytecode(one.folder)} == {f"{TAG.removeprefix('cpython-')}.pyc"}
+    assert one.missing == ()
+    assert tree(whole.folder) == before
+
+
+def test_a_runtime_without_an_interpreter_here_is_refused(checkout: Path, alone: dict[str, str]) -> None:
+    """Whoever asks for its layer hears which version is missing, and nothing is built."""
+    version = next(version for version in VERSIONS if version != RUNNING)
+    with pytest.raises(Missing, match=f"no Python {version} here"):
+        build(checkout, alone, Silent(), [RUNNING, version])
+    assert not list((checkout / "build").glob("vaultgate-layer*"))
+
+
+def test_bytecode_carries_no_columns(checkout: Path, alone: dict[str, str]) -> None:
+    """They are a fifth of it; a traceback still names the line."""
+    folder = build(checkout, alone, Silent()).folder
+    positions = [
+        position
+        for content in bytecode(folder).values()
+        for position in marshal.loads(content[16:]).co_positions()  # noqa: S302 - made a moment ago
+    ]
+    assert {(start, end) for _, _, start, end in positions} == {(None, None)}
+    assert any(line for line, _, _, _ in positions)
+
+
 def test_tracebacks_name_the_files_of_opt(checkout: Path, alone: dict[str, str]) -> None:
     """No path of the machine that built it is in the layer."""
     folder = build(checkout, alone, Silent()).folder
