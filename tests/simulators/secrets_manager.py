@@ -19,6 +19,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vaultgate_ops.rotation.driver import STEPS, Assignment
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -74,21 +76,6 @@ class Version:
 
 
 @dataclass
-class Rotation:
-    """What the service is about to call the function with.
-
-    Attributes:
-        steps: names, in order; testSecret alone for ``RotateImmediately=False``.
-        rotation_token: the ``RotationToken`` of the events.
-    """
-
-    secret_id: str
-    token: str
-    rotation_token: str
-    steps: tuple[str, ...]
-
-
-@dataclass
 class Secret:
     """One secret.
 
@@ -129,7 +116,6 @@ class Secret:
         self.versions[version_id].stages.append(stage)
 
 
-_FOUR_STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 _READS = frozenset({"GetSecretValue", "DescribeSecret", "ListSecretVersionIds"})
 
 
@@ -153,7 +139,7 @@ class SimulatedSecretsManager:
         self._texts: list[str] = []
         self._throttled: Counter[str] = Counter()
         self.lag_s = 0.0
-        self.rotations: list[Rotation] = []
+        self.rotations: list[Assignment] = []
         self.calls: list[str] = []
         self._operations: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
             "CreateSecret": self._create,
@@ -209,11 +195,11 @@ class SimulatedSecretsManager:
             secret.versions = {key: version for key, version in secret.versions.items() if version.stages}
             self._remember()
 
-    def end(self, rotation: Rotation) -> None:
+    def end(self, rotation: Assignment) -> None:
         """A driver is through: note the date, or take a test's version away again."""
         with self._lock:
             secret = self._found(rotation.secret_id)
-            if rotation.steps == _FOUR_STEPS:
+            if rotation.steps == STEPS:
                 secret.rotated = self._clock.wall()
             else:
                 secret.versions.pop(rotation.token, None)
@@ -388,8 +374,8 @@ class SimulatedSecretsManager:
             # The value that is tested is the current one (assumed: the reference only says that a version comes and goes).
             secret.versions[token].value = secret.versions[current or ""].value
         rotation_token = secret.rotation_tokens[token] = str(uuid.uuid4())
-        steps = _FOUR_STEPS if at_once else ("testSecret",)
-        self.rotations.append(Rotation(secret.arn, token, rotation_token, steps))
+        steps = STEPS if at_once else ("testSecret",)
+        self.rotations.append(Assignment(secret.arn, token, rotation_token, steps))
         return answer
 
     def _cancel(self, asked: dict[str, Any], region: str) -> dict[str, Any]:

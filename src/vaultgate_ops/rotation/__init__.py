@@ -1,0 +1,1 @@
+"""Rotating the passwords of database users that Secrets Manager keeps."""
