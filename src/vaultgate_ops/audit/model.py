@@ -11,8 +11,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-HEAD_BYTES = 1024
-"""How much of a file's beginning tells it from another one that got its inode: its first line, at most this much of it."""
+HEAD_BYTES = 65_536
+"""How much of a file's beginning tells it from another one that got its inode: its first line, at most this much of it.
+
+Not 1 KiB: two requests of one token differ in their ids and times only, and those stand behind the token's policies.
+"""
 
 LONGEST_MESSAGE = 1_048_550
 """Bytes of the longest event that PutLogEvents takes: a batch of 1,048,576 bytes less the 26 that each event counts for."""
@@ -145,8 +148,11 @@ class Sender(Protocol):
     def offer(self, span: Span, reader: Reader) -> None:
         """Take over a span; waits while too much is under way. The reader stays open until the span is acknowledged."""
 
-    def acknowledged(self) -> Position | None:
-        """The end of the last span up to which everything offered is in CloudWatch Logs; None before the first."""
+    def acknowledged(self) -> list[Position]:
+        """For each file whose end moved since the last call, in the order of the offers: up to where all of it is in the log.
+
+        A position is given only when everything that was offered before it, of whatever file, is there, too.
+        """
 
     def flush(self, deadline: float) -> bool:
         """Send what was taken over; whether all of it was acknowledged before ``deadline`` on the steady clock."""
