@@ -98,6 +98,15 @@ def test_memory_lasts_as_long_as_the_extension_said(client: Client, proxy: Proxy
     assert client.read(CREDS).lease_id == "lease-2"
 
 
+def test_reading_anew_asks_past_every_memory(client: Client, proxy: Proxy) -> None:
+    """Ours isn't looked at, the extension is told to ask Vault, and the answer replaces what was in memory."""
+    proxy.answers += [leased(1), leased(2)]
+    client.read(CREDS)
+    assert client.read(CREDS, anew=True).lease_id == "lease-2"
+    assert client.read(CREDS).lease_id == "lease-2"
+    assert [request.header("X-Vault-Cache-Control") for _, request, _ in proxy.seen] == [None, "recache"]
+
+
 def test_over_on_arrival_is_not_kept(client: Client, proxy: Proxy) -> None:
     """A secret with no time left is handed out, and asked for again at the next read."""
     proxy.answers += [leased(1, 0), leased(2)]

@@ -72,8 +72,12 @@ class Client:
         self._memory: dict[str, VaultSecret] = {}
         self._lock = threading.Lock()
 
-    def read(self, path: str) -> VaultSecret:
+    def read(self, path: str, *, anew: bool = False) -> VaultSecret:
         """The secret at a path, such as `database/creds/app` or `secret/data/app`.
+
+        Args:
+            path: below `/v1/`.
+            anew: ask Vault, whatever is in memory here or kept by the extension.
 
         Raises:
             Refused, LoginRefused, NoCredentials: the extension's guard said no, or it could not log in to Vault.
@@ -84,9 +88,9 @@ class Client:
         now = self._clock.now()
         # One look-up needs no lock: whoever writes puts a whole entry in, or a whole new dict in its place.
         kept = self._memory.get(path)
-        if kept is not None and not kept.lifetime.over(now):
+        if kept is not None and not anew and not kept.lifetime.over(now):
             return kept
-        answer = self._ask(Request("GET", f"/v1/{path}"))
+        answer = self._ask(Request("GET", f"/v1/{path}", (("X-Vault-Cache-Control", "recache"),) if anew else ()))
         if answer.status != _OK:
             raise self._refusal(answer, path)
         remaining = answer.header(_LEASE_REMAINING)
@@ -154,10 +158,10 @@ def _client() -> Client:
         return _default
 
 
-def read(path: str) -> VaultSecret:
+def read(path: str, *, anew: bool = False) -> VaultSecret:
     """The secret at a path; see `Client.read`."""
     made = _default
-    return (_client() if made is None else made).read(path)
+    return (_client() if made is None else made).read(path, anew=anew)
 
 
 def mysql(path: str, **connect_args: Any) -> MysqlPool:
