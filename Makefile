@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test test-compose check layer bench soak docs
+.PHONY: help setup demo up down test test-compose check layer bench soak mutants docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ soak: setup layer ## The long trials of tests/soak/; SUITE=extension, audit or r
 	@compgen -G "tests/soak/$(or $(SUITE),*)_*.py" > /dev/null || { echo "There is no tests/soak/$(SUITE)_*.py."; exit 2; }
 	@$(VAULTGATE) up --only-fetch
 	@$(BIN)/python -m pytest -n 0 --timeout 0 --log-cli-level INFO tests/soak/$(or $(SUITE),*)_*.py
+
+mutants: setup ## Mutation testing of tests/mutation/modules.toml; MODULES="leases cache" runs some, JOBS=1 one mutant at a time
+	@$(BIN)/python tests/mutation/run.py $(if $(JOBS),--processes $(JOBS)) $(MODULES)
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md
