@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultgate.cache import Entry, Key, Shelf, key_of
+from vaultgate.cache import Entry, Key, Shelf, for_one_reader, key_of
 from vaultgate.clock import Instant
 from vaultgate.leases import Lifetime
 from vaultgate.model import Answer, Request
@@ -50,6 +50,13 @@ def test_used_longest_ago_goes_first() -> None:
     shelf.look(key("a"), NOW)
     shelf.put(key("c"), entry(lease_id="c"))
     assert kept(shelf, "a", "b", "c") == ["a", "c"]
+
+
+def test_as_large_as_the_shelf_is_kept() -> None:
+    """An answer that just fits is kept."""
+    shelf = Shelf(WEIGHT)
+    shelf.put(key("a"), entry())
+    assert len(shelf) == 1
 
 
 def test_larger_than_the_shelf_is_not_kept() -> None:
@@ -177,3 +184,66 @@ def test_what_is_no_longer_true_is_a_change() -> None:
     shelf.drop_touched("write")
     shelf.look(key("age"), Instant(1e9 + 60, 0))
     assert shelf.changes() == {key("lease"), key("token"), key("write")}
+
+
+def test_a_write_leaves_leased_secrets() -> None:
+    """A lease says how long its secret is good, so a write drops what has none, whatever query it was read with."""
+    shelf = Shelf(10 * WEIGHT)
+    shelf.put(key("secret/data/app?version=2"), entry(lease_id=""))
+    shelf.put(key("secret/data/other"), entry(lease_id=""))
+    shelf.put(key("secret/data/app"), entry(lease_id="leased"))
+    shelf.drop_touched("secret/data/app")
+    assert shelf.changes() == {key("secret/data/app?version=2")}
+    assert len(shelf) == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "alone"),
+    [
+        ({"wrap_info": {"token": "t"}}, True),
+        ({"auth": {"client_token": "t"}, "wrap_info": None}, True),
+        ({"auth": None, "wrap_info": None, "data": {"a": "b"}}, False),
+        ({"data": {}}, False),
+    ],
+)
+def test_what_is_for_one_reader_alone(document: dict[str, object], *, alone: bool) -> None:
+    """A wrapping token and a login are nobody else's; Vault's empty fields don't make them so."""
+    assert for_one_reader(document) is alone
+
+
+def test_only_what_was_used_is_due() -> None:
+    """Near its end, and asked for since it came: that is time for the next; what is over, or fresh, or unasked for, is not."""
+    shelf = Shelf(10 * WEIGHT)
+    for name, ttl_s in {"near": 60, "unasked": 60, "fresh": 600, "over": 50, "endless": float("inf")}.items():
+        shelf.put(key(name), entry(lease_id=name, ttl_s=ttl_s))
+        if name != "unasked":
+            shelf.look(key(name), NOW)
+    assert [one.lease_id for _, one in shelf.due(Instant(1e9 + 50, 0))] == ["near"]
+    assert [at for at, _ in shelf.due(Instant(1e9, 50))] == [key("near")]
+
+
+def test_peeking_is_no_use() -> None:
+    """Looking without handing out shows what is there, fresh or not, and keeps nothing alive."""
+    shelf = Shelf(10 * WEIGHT)
+    shelf.put(key("a"), entry(lease_id="a", ttl_s=60))
+    peeked = shelf.peek(key("a"))
+    assert peeked is not None
+    assert (peeked.lease_id, shelf.peek(key("b"))) == ("a", None)
+    assert shelf.due(Instant(1e9 + 50, 0)) == []
+
+
+def test_a_renewed_answer_is_the_same_with_a_new_life() -> None:
+    """A renewal changes how long an answer may be used, and nothing else; it is measured by what Vault gave at first."""
+    answer = Answer(200, (), b"{}")
+    first = Entry(answer, "lease", Lifetime(NOW, 60), "owner", renewable=True)
+    later = Lifetime(Instant(1e9 + 30, 30), 45)
+    renewed = first.renewed(later).renewed(later)
+    assert (renewed.answer, renewed.lease_id, renewed.lifetime, renewed.owner) == (answer, "lease", later, "owner")
+    assert (renewed.renewable, renewed.first_ttl_s, renewed.used) == (True, 60, False)
+
+
+def test_an_answer_is_taken_for_what_can_not_be_renewed() -> None:
+    """Who doesn't say more has an answer of nobody's token that ends when it ends."""
+    plain = entry(ttl_s=60)
+    assert (plain.owner, plain.renewable, plain.first_ttl_s, plain.used) == ("", False, 60, False)
+    assert Entry(plain.answer, "", plain.lifetime, first_ttl_s=5).first_ttl_s == 5

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaultgate.clock import Instant
-from vaultgate.leases import Lifetime, margin_s
+from vaultgate.leases import Lifetime, due, margin_s
 
 seconds = st.floats(0, 1e7)
 ttls = st.floats(1, 1e7)
@@ -16,10 +16,19 @@ instants = st.builds(Instant, st.floats(1e9, 2e9), st.floats(0, 1e9))
 
 @pytest.mark.parametrize(
     ("ttl_s", "configured_s", "expected_s"),
-    [(600, None, 10), (100, None, 10), (99, None, 9.9), (10, None, 1), (600, 0.0, 0), (600, 60.0, 60), (10, 3.0, 3)],
+    [
+        (600, None, 10),
+        (100, None, 10),
+        (99, None, 9.9),
+        (10, None, 1),
+        (600, 0.0, 0),
+        (600, 60.0, 60),
+        (10, 3.0, 3),
+        (10, 60.0, 5),
+    ],
 )
 def test_margin(ttl_s: float, configured_s: float | None, expected_s: float) -> None:
-    """The margin is what was configured, else the smaller of ten seconds and a tenth."""
+    """The margin is what was configured but never more than half the life, else the smaller of ten seconds and a tenth."""
     assert margin_s(ttl_s, configured_s) == pytest.approx(expected_s)
 
 
@@ -61,6 +70,33 @@ def test_a_lease_ends_with_its_token(
     now = Instant(sent.wall + 0.25, sent.steady + 0.25)
     cut = own.within(token, now).remaining_s(now)
     assert cut == pytest.approx(min(own.remaining_s(now), token.remaining_s(now)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("surplus_s", "left_s"), [(0.5, 60), (1, 60), (0, 60), (-0.5, 59.5)])
+def test_even_a_little_surplus_is_cut(surplus_s: float, left_s: float) -> None:
+    """A lease that would outlive its token by less than a second is cut to the token's end too; one that doesn't is left."""
+    now = Instant(1e9, 0)
+    own, token = Lifetime(now, 60 + surplus_s), Lifetime(now, 60)
+    assert own.within(token, now).remaining_s(now) == pytest.approx(left_s)
+
+
+@pytest.mark.parametrize(("age_s", "is_due"), [(0, False), (39.9, False), (40, False), (40.1, True), (59, True), (61, True)])
+def test_due_when_a_third_is_left(age_s: float, *, is_due: bool) -> None:
+    """It is time for the next when less than a third of what Vault gave is left, whichever clock says so."""
+    life = Lifetime(Instant(1e9, 0), 60)
+    assert due(life, Instant(1e9 + age_s, 0)) is is_due
+    assert due(life, Instant(1e9, age_s)) is is_due
+
+
+def test_a_margin_makes_it_due_earlier() -> None:
+    """What counts as over before its end is due as much earlier."""
+    life = Lifetime(Instant(1e9, 0), 60, margin_s=10)
+    assert [due(life, Instant(1e9, age)) for age in (29, 31)] == [False, True]
+
+
+def test_what_never_ends_is_never_due() -> None:
+    """A life without an end needs no next one, however long ago it began."""
+    assert not due(Lifetime(Instant(1e9, 0), float("inf")), Instant(2e9, 1e9))
 
 
 def test_no_end_stays_no_end() -> None:

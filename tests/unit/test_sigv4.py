@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from vaultgate.clock import basic_iso8601
 from vaultgate.model import AwsKeys
 from vaultgate.secret import Secret
-from vaultgate.sigv4 import BODY, SERVER_ID_HEADER, sign_get_caller_identity, sts_host
+from vaultgate.sigv4 import BODY, SERVER_ID_HEADER, sign_assume_role, sign_get_caller_identity, sts_host
 
 PARTITIONS = create_loader().load_data("partitions")
 ENDPOINTS = EndpointProvider(create_loader().load_service_model("sts", "endpoint-rule-set-1"), PARTITIONS)
@@ -27,11 +29,11 @@ words = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=
 server_ids = st.one_of(st.none(), st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=60))
 
 
-def by_botocore(keys: AwsKeys, region: str, stamp: str, headers: dict[str, str], url: str) -> str:
+def by_botocore(keys: AwsKeys, region: str, stamp: str, headers: dict[str, str], url: str, *, body: bytes = BODY) -> str:
     """The Authorization header that AWS's own signer makes."""
     token = keys.session_token.reveal() if keys.session_token else None
     auth = SigV4Auth(Credentials(keys.access_key, keys.secret_key.reveal(), token), "sts", region)
-    request = AWSRequest("POST", url, headers=headers, data=BODY)
+    request = AWSRequest("POST", url, headers=headers, data=body)
     request.context["timestamp"] = stamp
     signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
     names = auth.signed_headers(auth.headers_to_sign(request))
@@ -56,7 +58,35 @@ def test_signature_is_botocores(
     signed = sign_get_caller_identity(keys, region, server_id, wall)
     headers = dict(signed.headers)
     ours = headers.pop("Authorization")
+    assert signed.url == f"https://{sts_host(region)}/"
+    assert headers.get("X-Amz-Security-Token") == token
     assert ours == by_botocore(keys, region or "us-east-1", basic_iso8601(wall), headers, signed.url)
+
+
+@given(
+    access_key=words,
+    token=st.one_of(st.none(), words),
+    region=st.one_of(st.none(), st.sampled_from(REGIONS)),
+    role_arn=st.text(min_size=1, max_size=40),
+    session=st.text(min_size=1, max_size=40),
+    wall=st.floats(0, 7_258_118_399),
+)
+@example(
+    access_key="A", token=None, region=None, role_arn="arn:aws:iam::123456789012:role/a b", session="a-b._~+/=,@\xe4", wall=0.0
+)
+def test_assuming_a_role_is_signed_as_botocore_does(
+    *, access_key: str, token: str | None, region: str | None, role_arn: str, session: str, wall: float
+) -> None:
+    """The wish to assume a role is the form that AWS's own client sends, to the host that was named, and signed as it would."""
+    keys = AwsKeys(access_key, Secret("secret"), Secret(token) if token else None)
+    signed = sign_assume_role(keys, region, "127.0.0.1:5000", role_arn=role_arn, session=session, wall=wall)
+    form = {"Action": "AssumeRole", "RoleArn": role_arn, "RoleSessionName": session, "Version": "2011-06-15"}
+    assert signed.body.decode() == urlencode(form, quote_via=quote, safe="")
+    assert signed.url == "https://127.0.0.1:5000/"
+    headers = dict(signed.headers)
+    ours = headers.pop("Authorization")
+    assert headers["Host"] == "127.0.0.1:5000"
+    assert ours == by_botocore(keys, region or "us-east-1", basic_iso8601(wall), headers, signed.url, body=signed.body)
 
 
 @given(server_id=words, wall=st.floats(0, 7_258_118_399))
