@@ -318,3 +318,99 @@ def test_an_assumed_roles_keys_do_not_come_in_clear() -> None:
         load(NEEDED | role | {"AWS_ENDPOINT_URL_STS": "http://sts.example.com"})
     assert load(NEEDED | role | {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:5000"}).sts_endpoint is not None
     assert load(NEEDED | {"AWS_ENDPOINT_URL_STS": "http://sts.example.com"}).assumed_role_arn is None
+
+
+def test_what_is_set_is_in_force() -> None:
+    """Each setting reaches its place in the configuration, with blanks around it taken off."""
+    environ = {
+        "VAULT_AUTH_PROVIDER": "team/aws",
+        "VAULT_IAM_SERVER_ID": " vault.example.com ",
+        "VAULT_ASSUMED_ROLE_ARN": "arn:aws:iam::123456789012:role/app",
+        "VAULT_NAMESPACE": "team",
+        "VAULT_CLIENT_TIMEOUT": "5s",
+        "VAULT_MAX_RETRIES": "7",
+        "VAULT_TOKEN_EXPIRY_GRACE_PERIOD": "3s",
+        "VAULT_LOG_LEVEL": "DEBUG",
+        "VAULT_RUN_MODE": "Proxy",
+        "VAULT_DEFAULT_CACHE_TTL": "30s",
+        "VAULT_DEFAULT_CACHE_ENABLED": "true",
+        "VAULTGATE_LISTEN": "127.0.0.2:9000",
+        "VAULTGATE_START": "early",
+        "VAULTGATE_GUARD": "warn",
+        "VAULTGATE_CACHE": "secret/*=5s",
+        "VAULTGATE_CACHE_BYTES": "1MiB",
+        "VAULTGATE_LEASE_MARGIN": "4s",
+    }
+    config = load(NEEDED | environ)
+    assert (config.auth_mount, config.iam_server_id, config.namespace) == ("team/aws", "vault.example.com", "team")
+    assert config.assumed_role_arn == "arn:aws:iam::123456789012:role/app"
+    assert (config.timeout_s, config.max_retries, config.token_margin_s, config.lease_margin_s) == (5, 7, 3, 4)
+    assert (config.log_level, config.run_mode, config.start, config.guard) == ("debug", "proxy", "early", "warn")
+    assert (config.cache_ttl_s, config.cache_always, config.cache_rules) == (30, True, (("secret/*", 5.0),))
+    assert (config.listen, config.cache_bytes) == (("127.0.0.2", 9000), 1024**2)
+    assert config.auth_role == "records"
+
+
+def test_what_is_not_set_is_empty() -> None:
+    """Without a word on caching, files or roles there are none."""
+    config = load(NEEDED)
+    assert (config.cache_rules, config.cache_ttl_s, config.cache_always) == ((), None, False)
+    assert (config.files, config.assumed_role_arn, config.sts_endpoint, config.run_mode) == ((), None, None, "default")
+    tls = config.tls
+    assert [tls.ca_file, tls.ca_folder, tls.client_certificate, tls.client_key, tls.server_name] == [None] * 5
+
+
+def test_tls_is_as_vaults_own_tools_have_it() -> None:
+    """Each of Vault's variables about TLS reaches its place."""
+    environ = {
+        "VAULT_CACERT": "/ca.pem",
+        "VAULT_CAPATH": "/cas",
+        "VAULT_CLIENT_CERT": "/cert.pem",
+        "VAULT_CLIENT_KEY": "/key.pem",
+        "VAULT_TLS_SERVER_NAME": "vault.internal",
+        "VAULT_SKIP_VERIFY": "true",
+    }
+    tls = load(NEEDED | environ).tls
+    assert (tls.ca_file, tls.ca_folder, tls.server_name) == ("/ca.pem", "/cas", "vault.internal")
+    assert (tls.client_certificate, tls.client_key, tls.verify) == ("/cert.pem", "/key.pem", False)
+
+
+def test_the_cache_for_all_needs_its_time() -> None:
+    """To keep every read without saying how long is a problem, not a silent default."""
+    assert problems(VAULT_DEFAULT_CACHE_ENABLED="true") == (
+        "VAULT_DEFAULT_CACHE_ENABLED needs VAULT_DEFAULT_CACHE_TTL: say how long, such as 30s",
+    )
+
+
+def test_file_mode_needs_a_file() -> None:
+    """A run mode that serves files only, with no file to serve, is a problem."""
+    assert problems(VAULT_RUN_MODE="File") == (
+        "VAULT_RUN_MODE=file has nothing to serve: set VAULT_SECRET_PATH, or another mode",
+    )
+
+
+def test_files_change_the_start() -> None:
+    """Where files are written the extension is ready before the function starts, unless told otherwise; `proxy` writes none."""
+    path = {"VAULT_SECRET_PATH": "secret/data/app"}
+    assert (load(NEEDED | path).start, len(load(NEEDED | path).files)) == ("ready", 1)
+    assert load(NEEDED | path | {"VAULTGATE_START": "early"}).start == "early"
+    assert load(NEEDED | path | {"VAULT_RUN_MODE": "file"}).start == "ready"
+    proxied = load(NEEDED | path | {"VAULT_RUN_MODE": "proxy"})
+    assert (proxied.start, proxied.files) == ("overlap", ())
+
+
+def test_a_template_keeps_its_blanks() -> None:
+    """Blanks at the ends of a template belong to the file."""
+    environ = {"VAULT_SECRET_PATH": "a/b", "VAULTGATE_FILE_FORMAT": "template", "VAULTGATE_FILE_TEMPLATE": " {{ #c }}\n"}
+    (plan,) = load(NEEDED | environ).files
+    assert [(before, field) for before, _, field in plan.places] == [(" ", "c"), ("\n", "")]
+
+
+def test_sts_is_where_awss_sdks_were_told() -> None:
+    """The endpoint of STS wins over that of all services; one that is no URL is left to the SDKs to report."""
+    everywhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+    assert load(NEEDED | everywhere).sts_endpoint == Origin("http", "127.0.0.1", 4566)
+    assert load(NEEDED | everywhere | {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:5000"}).sts_endpoint == Origin(
+        "http", "127.0.0.1", 5000
+    )
+    assert load(NEEDED | {"AWS_ENDPOINT_URL": "nowhere"}).sts_endpoint is None
