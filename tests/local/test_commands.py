@@ -183,6 +183,13 @@ def test_up_twice_says_that_it_runs(running: Running) -> None:
     assert markers.find(running.shell.stack) == before
 
 
+def test_up_with_three_nodes_where_one_runs(running: Running) -> None:
+    """A stack with one node of Vault is not passed off as one with three: exit code 2, and what to do."""
+    status, printed, told = running.shell.run("up", "--ha")
+    assert (status, printed) == (2, "")
+    assert "The stack that runs has one node of Vault." in told
+
+
 def test_status_shows_every_part(running: Running) -> None:
     """Part, process, address and health of all five, exit code 0."""
     status, printed, _ = running.shell.run("status")
@@ -301,3 +308,23 @@ def test_a_name_is_no_path(shell: Shell) -> None:
     status, _, told = shell.run("down")
     shell.name = f"test-{os.getpid()}"
     assert (status, "small letters" in told) == (2, True)
+
+
+def test_three_nodes_of_vault(shell: Shell) -> None:
+    """`up --ha` names all three to the extension, `status` shows each, and `down` leaves nothing of any."""
+    status, printed, errors = shell.run("up", "--ha")
+    assert status == 0, errors
+    exported = dict(re.findall(r"^export ([A-Z_]+)=(\S+)$", printed, re.MULTILINE))
+    addresses = [exported["VAULT_ADDR"], *exported["VAULTGATE_ADDRESSES"].split(",")]
+    assert len(set(addresses)) == 3
+    states = [get(address + "/v1/sys/health", verify=exported["VAULT_CACERT"]).status_code for address in addresses]
+    assert sorted(states) == [200, 429, 429]
+    assert get(exported["RECORDS_URL"]).json()["count"] == 42
+    status, shown, _ = shell.run("status")
+    assert status == 0
+    rows = {row[0]: row for row in map(str.split, shown.splitlines()[1:])}
+    assert [rows[name][2:] for name in ("vault-a", "vault-b", "vault-c")] == [[address, "healthy"] for address in addresses]
+    status, ended, _ = shell.run("down")
+    assert status == 0
+    assert "vault-a, vault-b, vault-c" in ended
+    shell.nothing_is_left()

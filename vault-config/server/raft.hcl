@@ -6,6 +6,9 @@ storage "raft" {
   path    = "/opt/vault/data"
   node_id = "vault-a" # this node
 
+  # Vault's default is 5, which is for small machines: a leader that died is then replaced several times later.
+  performance_multiplier = 1
+
   # How it finds the others: by name, here, or by tag with auto_join = "provider=aws tag_key=vault tag_value=main".
   retry_join {
     leader_api_addr     = "https://vault-b.internal:8200"

@@ -38,12 +38,15 @@ _NAME = click.option("--name", default="up", show_default=True, callback=_checke
 @click.command()
 @click.option("--only-fetch", is_flag=True, help="Find, fetch or build Vault and the database server; start nothing.")
 @click.option("--docker", is_flag=True, help="In containers: docker-compose.yml.")
+@click.option("--ha", is_flag=True, help="Three nodes of Vault (Raft), so that one may die.")
 @_NAME
-def up(*, only_fetch: bool, docker: bool, name: str) -> None:
+def up(*, only_fetch: bool, docker: bool, ha: bool, name: str) -> None:
     """Start Vault, a database, emulated AWS and the function, and leave them running.
 
     What it prints on stdout can be evaluated by a shell.
     """
+    if docker and ha:
+        raise UsageProblem("--ha is for the embedded stack.", "Leave out --docker.")
     if docker:
         containers.up(name)
         return
@@ -55,13 +58,13 @@ def up(*, only_fetch: bool, docker: bool, name: str) -> None:
         return
     root = paths.stacks_folder()
     try:
-        with Stack.embedded(name, reporter, root=root, stays=True) as stack:
+        with Stack.embedded(name, reporter, root=root, stays=True, ha=ha) as stack:
             stack.bootstrap()
             build(paths.checkout(), os.environ, reporter)
             with reporter.task("Starting the function"):
                 stack.serve()
     except folders.Occupied:
-        stack = _running(root / name)
+        stack = _running(root / name, ha=ha)
         reporter.say("The local stack runs already.")
     for line in _exports(stack, name):
         speech.line(line)
@@ -93,16 +96,18 @@ def status(name: str | None) -> None:
         raise CheckFailed("Not everything is healthy.", "Start anew: vaultgate down, then vaultgate up.")
 
 
-def _running(folder: Path) -> Stack:
+def _running(folder: Path, *, ha: bool) -> Stack:
     """The stack in a folder that is taken.
 
     Raises:
         CheckFailed: another command is starting it right now.
-        UsageProblem: it is only half there.
+        UsageProblem: it is only half there, or has one node of Vault where three are asked for.
     """
     noted = folders.noted(folder)
     if "served" in noted:
         stack = Stack.attach(folder, speech.Spoken())
+        if ha and stack.cluster is None:
+            raise UsageProblem("The stack that runs has one node of Vault.", "Run vaultgate down first, or give a --name.")
         if all(part.healthy for part in stack.health()):
             return stack
     elif (owner := folders.owner(folder)) is not None:
@@ -135,6 +140,7 @@ def _exports(stack: Stack, name: str) -> Iterator[str]:
     yield f"# logs in {stack.folder / 'logs'}; stop with: {stop}"
     variables = {
         "VAULT_ADDR": stack.vault.address,
+        **({"VAULTGATE_ADDRESSES": others} if (others := ",".join(vault.address for vault in stack.vaults[1:])) else {}),
         "VAULT_CACERT": str(stack.vault.ca_file),
         "RDS_HOST": HOST,
         "RDS_PORT": str(stack.database.port),

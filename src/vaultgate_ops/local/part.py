@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import Unreachable
 from vaultgate_ops.local import markers, processes
@@ -24,7 +25,7 @@ class Part(ABC):
         port: where it listens on 127.0.0.1; 0 until one has been chosen.
     """
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(self, stack: Path, clock: Clock, port: int = 0) -> None:
         self.port = port
@@ -44,6 +45,14 @@ class Part(ABC):
     def stop(self) -> None:
         """End it; what it stored stays. Fine when it doesn't run."""
         markers.end(self._stack, self.name, clock=self._clock)
+        if self._process is not None:
+            self._process.reap()
+            self._process = None
+
+    def kill(self) -> None:
+        """End it as a power cut would: nothing is given back, nobody is told."""
+        for found in markers.find(self._stack, self.name):
+            found.identity.send(signal.SIGKILL)
         if self._process is not None:
             self._process.reap()
             self._process = None

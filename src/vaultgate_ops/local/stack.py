@@ -29,6 +29,7 @@ from vaultgate_ops.local.certificates import Authority
 from vaultgate_ops.local.database import Database
 from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.sandbox import Sandbox
+from vaultgate_ops.local.vault_cluster import VaultCluster
 from vaultgate_ops.local.vault_server import VaultServer
 
 if TYPE_CHECKING:
@@ -64,15 +65,20 @@ class Stack:
 
     Attributes:
         folder: everything of it, and nothing elsewhere.
-        vault, database, aws: its parts.
+        vault, database, aws: its parts; of several nodes of Vault, the first.
+        vaults: all nodes of Vault.
+        cluster: the same as a cluster; None where Vault is one server.
     """
 
-    def __init__(self, folder: Path, programs: Programs, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, folder: Path, programs: Programs, reporter: Reporter, clock: Clock, *, ha: bool = False) -> None:
         self.folder = folder
         self._programs, self._reporter, self._clock = programs, reporter, clock
         ports = folders.noted(folder).get("ports", {})
         ca_file = folder / "ca.pem"
-        self.vault = VaultServer(programs.vault, folder, ca_file, clock, ports.get("vault", 0))
+        self.cluster = VaultCluster(programs.vault, folder, ca_file, clock, ports) if ha else None
+        alone = VaultServer(programs.vault, folder, ca_file, clock, ports.get(VaultServer.name, 0))
+        self.vaults: tuple[VaultServer, ...] = self.cluster.nodes if self.cluster else (alone,)
+        self.vault = self.vaults[0]
         self.database = Database(programs.database, folder, ca_file, clock, ports.get("database", 0))
         self.aws = EmulatedAws(folder, clock, ports.get("aws", 0))
         self._sandboxes: list[Sandbox] = []
@@ -91,6 +97,7 @@ class Stack:
         clock: Clock | None = None,
         root: Path | None = None,
         stays: bool = False,
+        ha: bool = False,
     ) -> Iterator[Stack]:
         """Start a stack, and end it when the block is left.
 
@@ -101,6 +108,7 @@ class Stack:
             clock: for waiting.
             root: where stacks are kept; ``build/stacks/`` by default.
             stays: leave it running unless the block raises.
+            ha: three nodes of Vault, so that one may die.
 
         Raises:
             Occupied: there is one of this name.
@@ -111,7 +119,7 @@ class Stack:
         root = root or paths.stacks_folder()
         with interruptible(), folders.claimed(root, name, clock, stays=stays) as folder:
             preflight.check(environ, root)
-            stack = cls(folder, Programs.find(environ, reporter), reporter, clock)
+            stack = cls(folder, Programs.find(environ, reporter), reporter, clock, ha=ha)
             try:
                 stack.start()
                 yield stack
@@ -124,8 +132,9 @@ class Stack:
     @classmethod
     def attach(cls, folder: Path, reporter: Reporter, clock: Clock | None = None) -> Stack:
         """Take hold of a stack that was started by somebody else."""
-        programs = Programs.of(folders.noted(folder)["programs"])
-        return cls(folder, programs, reporter, clock or Clock())
+        noted = folders.noted(folder)
+        ha = VaultServer.name not in noted["ports"]
+        return cls(folder, Programs.of(noted["programs"]), reporter, clock or Clock(), ha=ha)
 
     def start(self) -> None:
         """Start Vault, the database and emulated AWS side by side.
@@ -134,9 +143,10 @@ class Stack:
             Unreachable: one of them did not come up; the others may be half-way, `close` ends them.
         """
         ca = Authority.create(self.folder)
+        vault = self.cluster or self.vault
         with self._reporter.task("Starting Vault, the database and emulated AWS"):
-            self._together(lambda: self.vault.create(ca), lambda: self.database.create(ca), lambda: self.aws.create(wiring.ROLE))
-        ports = {"vault": self.vault.port, "database": self.database.port, "aws": self.aws.port}
+            self._together(lambda: vault.create(ca), lambda: self.database.create(ca), lambda: self.aws.create(wiring.ROLE))
+        ports = {part.name: part.port for part in (*self.vaults, self.database, self.aws)}
         folders.note(self.folder, ports=ports, programs=self._programs.noted())
 
     def desired(self) -> Desired:
@@ -168,7 +178,7 @@ class Stack:
         """How each part is, the first to be ended last."""
         pids = {found.part: found.identity.pid for found in reversed(markers.find(self.folder))}
         parts: list[tuple[str, str, Callable[[], bool]]] = [
-            ("vault", self.vault.address, self.vault.healthy),
+            *((vault.name, vault.address, vault.healthy) for vault in self.vaults),
             ("database", self.database.address, self.database.healthy),
             ("aws", self.aws.endpoint, self.aws.healthy),
         ]
@@ -253,7 +263,7 @@ class Stack:
             markers.end(self.folder, clock=self._clock)
             for sandbox in self._sandboxes:
                 sandbox.kill()
-            for part in (self.vault, self.database, self.aws):
+            for part in (*self.vaults, self.database, self.aws):
                 part.stop()
             for process in self._started:
                 process.reap()

@@ -50,6 +50,7 @@ class VaultServer(Part):
     def __init__(self, binary: Path, folder: Path, ca_file: Path, clock: Clock, port: int = 0) -> None:
         super().__init__(folder, clock, port)
         self._binary = binary
+        self._keys = self._folder
         self.ca_file = ca_file
         self.audit_file = self._folder / "audit.log"
 
@@ -61,7 +62,7 @@ class VaultServer(Part):
     @property
     def root_token_file(self) -> Path:
         """File of mode 0600 with the root token and nothing else."""
-        return self._folder / "root-token"
+        return self._keys / "root-token"
 
     @property
     def root_token(self) -> str:
@@ -74,33 +75,45 @@ class VaultServer(Part):
         Raises:
             Unreachable: it did not come up; the message quotes its log.
         """
+        self.set_up(ca)
+        self.found()
+
+    def set_up(self, ca: Authority) -> None:
+        """Make its folder, and start it on a free port, with nothing in it yet.
+
+        Raises:
+            Unreachable: it did not come up; the message quotes its log.
+        """
         self._folder.mkdir(mode=0o700)
-        issued = ca.issue("vault", ["127.0.0.1", "localhost"])
+        issued = ca.issue(self.name, ["127.0.0.1", "localhost"])
 
         def attempt(port: int) -> None:
             self.port = port
+            listener = {
+                "address": f"127.0.0.1:{port}",
+                "tls_cert_file": str(issued.certificate),
+                "tls_key_file": str(issued.key),
+            }
             configuration = {
-                "storage": {"file": {"path": str(self._folder / "storage")}},
-                "listener": {
-                    "tcp": {
-                        "address": f"127.0.0.1:{port}",
-                        "tls_cert_file": str(issued.certificate),
-                        "tls_key_file": str(issued.key),
-                    }
-                },
                 "api_addr": self.address,
                 # Locking memory needs a privilege that a laptop's user lacks.
                 "disable_mlock": True,
-                # One node forwards to nobody; left on, it takes the next port as well and half a second to stop.
-                "disable_clustering": True,
+                **self._kept_and_heard(listener),
             }
             write_private(self._folder / "server.json", json.dumps(configuration, indent=2).encode())
             self._serve()
 
         processes.on_free_port(attempt)
+
+    def found(self) -> None:
+        """Initialize and unseal a server that was set up.
+
+        Raises:
+            Unreachable: it refused, or died of it; the message quotes its log.
+        """
         with self._explained("vault can't be initialized"), self.client("") as client:
             secrets = client.sys.initialize(secret_shares=1, secret_threshold=1)
-        write_private(self._folder / "unseal-key", secrets["keys_base64"][0].encode())
+        write_private(self._keys / "unseal-key", secrets["keys_base64"][0].encode())
         write_private(self.root_token_file, secrets["root_token"].encode())
         self._unseal()
 
@@ -142,12 +155,21 @@ class VaultServer(Part):
                 timeout=timeout_s,
             )
 
+    def _kept_and_heard(self, listener: dict[str, str]) -> dict[str, Any]:
+        """What of the server's configuration says where it keeps things, and where others reach it."""
+        return {
+            "storage": {"file": {"path": str(self._folder / "storage")}},
+            "listener": {"tcp": listener},
+            # One node forwards to nobody; left on, it takes the next port as well and half a second to stop.
+            "disable_clustering": True,
+        }
+
     def _serve(self) -> None:
         config = f"-config={self._folder / 'server.json'}"
         self._launch([self._binary, "server", config], ready=lambda: self._health() != 0)
 
     def _unseal(self) -> None:
-        key = (self._folder / "unseal-key").read_text(encoding="ascii")
+        key = (self._keys / "unseal-key").read_text(encoding="ascii")
         with self._explained("vault can't be unsealed"), self.client("") as client:
             client.sys.submit_unseal_key(key)
         self._await(self.healthy)
