@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LEAST = {"RECORDS_TABLE": "orders", "RDS_HOST": "db.internal", "RDS_DB_NAME": "shop"}
-SOURCES = ("vault", "env")
+SOURCES = ("vault", "vault-kv", "secretsmanager", "env")
 
 
 def problems(**environ: str) -> tuple[str, ...]:
@@ -32,8 +32,34 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
     """Blanks around them don't count."""
     bundle = tmp_path / "rds.pem"
     bundle.touch()
-    more = {"CREDENTIAL_SOURCE": " env ", "RECORDS_SECRET_PATH": "p", "RDS_PORT": "13306", "RDS_CA_BUNDLE": str(bundle)}
-    assert load({**LEAST, **more}, SOURCES) == Settings("env", "p", "orders", "db.internal", 13306, "shop", str(bundle))
+    more = {"CREDENTIAL_SOURCE": " vault ", "RECORDS_SECRET_PATH": "p", "RDS_PORT": "13306", "RDS_CA_BUNDLE": str(bundle)}
+    assert load({**LEAST, **more}, SOURCES) == Settings("vault", "p", "orders", "db.internal", 13306, "shop", str(bundle))
+    aws = {"CREDENTIAL_SOURCE": "secretsmanager", "SECRET_NAME": " app ", "RDS_USERNAME": "reader"}
+    there = Settings("secretsmanager", "", "orders", "db.internal", 3306, "shop", None, "app", "reader")
+    assert load({**LEAST, **aws}, SOURCES) == there
+
+
+def test_each_source_of_vaults_has_a_path_of_its_own() -> None:
+    """Named by RECORDS_SECRET_PATH where it is another."""
+    assert load({**LEAST, "CREDENTIAL_SOURCE": "vault-kv"}, SOURCES).secret_path == "secret/data/records"
+
+
+def test_a_password_of_the_environment_keeps_its_blanks_and_does_not_show() -> None:
+    """It is a secret from the first line on."""
+    settings = load({**LEAST, "CREDENTIAL_SOURCE": "env", "RDS_USERNAME": "reader", "RDS_PASSWORD": " planted "}, SOURCES)
+    assert settings.password is not None
+    assert settings.password.reveal() == " planted "
+    assert "planted" not in repr(settings)
+
+
+def test_a_source_names_what_it_needs() -> None:
+    """All of it, beside everything else that is wrong."""
+    assert problems(CREDENTIAL_SOURCE="env", RDS_PORT="0") == (
+        "RDS_PORT='0' is not a port between 1 and 65535",
+        "RDS_USERNAME is missing; CREDENTIAL_SOURCE=env needs it",
+        "RDS_PASSWORD is missing; CREDENTIAL_SOURCE=env needs it",
+    )
+    assert problems(CREDENTIAL_SOURCE="secretsmanager") == ("SECRET_NAME is missing; CREDENTIAL_SOURCE=secretsmanager needs it",)
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -46,7 +72,8 @@ def test_every_problem_is_told_at_once() -> None:
 
 def test_an_unknown_source_is_told_the_known_ones() -> None:
     """One problem, not one for each thing that depends on it."""
-    assert problems(CREDENTIAL_SOURCE="valut") == ("CREDENTIAL_SOURCE='valut' must be one of: env, vault",)
+    known = "env, secretsmanager, vault, vault-kv"
+    assert problems(CREDENTIAL_SOURCE="valut") == (f"CREDENTIAL_SOURCE='valut' must be one of: {known}",)
 
 
 @pytest.mark.parametrize("table", ["or`ders", "shop.orders", "orders;", "or ders", "a" * 65, "órders", "orders\n--"])
