@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from vaultgate import config
 from vaultgate.errors import ConfigurationError
 from vaultgate.settings import NOT_YET, SETTINGS
+from vaultgate.values import secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CONCEALED = "***"
 INTRODUCTION = """\
 # Configuration
 
@@ -61,8 +63,9 @@ def effective(environ: Mapping[str, str]) -> tuple[list[Effective], list[str]]:
     problems: list[str] = []
     defaults = {setting.name: setting.default or "" for setting in SETTINGS}
     try:
-        # The one default that hangs on other settings.
-        defaults["VAULTGATE_START"] = config.load(environ).start
+        # The two defaults that hang on other settings.
+        obeyed = config.load(environ)
+        defaults |= {"VAULTGATE_START": obeyed.start, "VAULT_AUTH_PROVIDER": obeyed.auth_mount}
     except ConfigurationError as error:
         problems = list(error.problems)
     rows = []
@@ -70,7 +73,8 @@ def effective(environ: Mapping[str, str]) -> tuple[list[Effective], list[str]]:
         for name in [setting.name, *sorted(name for name in environ if setting.ending(name))]:
             text = environ.get(name, "").strip()
             if text or name == setting.name:
-                rows.append(Effective(name, text or defaults[name], "environment" if text else "default"))
+                shown = CONCEALED if text and setting.parse is secret else text
+                rows.append(Effective(name, shown or defaults[name], "environment" if text else "default"))
     return rows, problems
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from tests.simulators.clock import MovableClock
 from tests.simulators.extension import KEYS
 from tests.simulators.vault import SERVER_ID, SimulatedVault
 
+from vaultgate.approle import AppRoleLogin
 from vaultgate.auth import AwsLogin, Token
 from vaultgate.clock import Clock
 from vaultgate.config import load
 from vaultgate.credentials import Credentials
-from vaultgate.model import TlsSettings
+from vaultgate.model import Request, TlsSettings
 from vaultgate.secret import Secret
 from vaultgate.transport import Connections
 from vaultgate.values import origin
-from vaultgate.vault import Vault
+from vaultgate.vault import Vault, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,14 @@ if TYPE_CHECKING:
     from vaultgate.transport import Transport
     from vaultgate_ops.local.stack import Stack
 
+APPROLE = "auth/approle/role/records"
 _OTHER_ROLE = "somebody-else"
+
+
+def document(answer: Answer) -> Any:
+    """A successful answer's document."""
+    assert answer.ok, words_of(answer)
+    return json.loads(answer.body)
 
 
 class Side(Protocol):
@@ -146,6 +155,25 @@ class Caller:
         config = load(usual | settings)
         return AwsLogin(self.vault, Credentials(keys, self.side.network), config, self.side.clock).login(self.deadline)
 
+    def approle(self, **settings: str) -> AppRoleLogin:
+        """AppRole as these settings say it."""
+        usual = {"VAULT_ADDR": self.side.address, "VAULTGATE_AUTH_METHOD": "approle"}
+        return AppRoleLogin(self.vault, load(usual | settings), self.side.clock)
+
+    def role_id(self) -> str:
+        """Of the AppRole `records`."""
+        return str(document(self.call("GET", f"{APPROLE}/role-id", None, self.root))["data"]["role_id"])
+
+    def secret_id(self, num_uses: int = 0) -> str:
+        """A fresh secret_id of it; usable as often as one likes, unless told otherwise."""
+        answer = self.call("POST", f"{APPROLE}/secret-id", {"num_uses": num_uses}, self.root)
+        return str(document(answer)["data"]["secret_id"])
+
+    def wrapped(self, method: str, path: str) -> str:
+        """A wrapping token for what a request of the administrator's would give."""
+        request = Request(method, f"/v1/{path}", (("X-Vault-Wrap-TTL", "60"),))
+        return str(document(self.vault.forward(request, self.root, self.deadline))["wrap_info"]["token"])
+
     def call(self, method: str, path: str, document: dict[str, object] | None, token: Secret | None) -> Answer:
         """One request with this token."""
         return self.vault.call(method, path, document, token, self.deadline)
@@ -161,6 +189,10 @@ def simulated_side() -> SimulatedSide:
 def real_side(stack: Stack) -> Iterator[RealSide]:
     """HashiCorp's Vault."""
     stack.aws.create_role(_OTHER_ROLE)
+    with stack.vault.client() as client:
+        client.sys.enable_auth_method("approle")
+        terms = {"token_policies": "records", "token_no_default_policy": True, "token_ttl": "1h"}
+        client.write_data(APPROLE, data=terms)
     side = RealSide(stack)
     yield side
     side.network.close()  # type: ignore[attr-defined] - Connections

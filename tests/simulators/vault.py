@@ -45,7 +45,8 @@ _MOUNTS: dict[str, dict[str, Any]] = {
     "secret": {"type": "kv", "options": {"version": "2"}},
     "database": {"type": "database", "options": {}},
 }
-_OPEN = ("sys/health", "auth/aws/login", "sys/wrapping/unwrap")
+_OPEN = ("sys/health", "auth/aws/login", "auth/approle/login", "sys/wrapping/lookup", "sys/wrapping/unwrap")
+ROLE_ID = "7f8c1a5e-0000-4000-8000-00000000a001"
 
 
 class Gate:
@@ -122,6 +123,7 @@ class SimulatedVault:
         tokens, leases: those alive, by id.
         ever: ids of all tokens there ever were.
         kv: documents of the KV v2 engine, by path below `secret/data/`.
+        secret_ids: of the AppRole `records`, each with how often it may still be used; 0 for as often as one likes.
     """
 
     def __init__(self, clock: MovableClock) -> None:
@@ -132,6 +134,7 @@ class SimulatedVault:
         self._next: list[Answer | VaultgateError] = []
         self._number = 0
         self._wrapped: dict[str, Answer] = {}
+        self._made_at: dict[str, str] = {}
         self._ending: list[_Lease] = []
         self.principal: str | None = "arn:aws:sts::123456789012:assumed-role/vaultgate-records/session"
         self.policies = {"records": RECORDS_POLICY, "root": (("*", set(_CAPABILITY.values())),)}
@@ -148,6 +151,7 @@ class SimulatedVault:
         self.ever: set[str] = set()
         self.leases: dict[str, _Lease] = {}
         self.kv: dict[str, dict[str, Any]] = {"records": {"greeting": "hello"}}
+        self.secret_ids: dict[str, int] = {}
         self.root_token = self._mint("root", float("inf")).id
 
     # --- what a test does ---
@@ -260,16 +264,10 @@ class SimulatedVault:
         return token
 
     def _carry_out(self, method: str, path: str, token: _Token | None, document: dict[str, Any], request: Request) -> Answer:
-        if path == "auth/aws/login":
-            return self._login(document)
-        if path == "sys/wrapping/unwrap":
-            name = document.get("token") or request.header("X-Vault-Token") or ""
-            if name not in self._wrapped:
-                raise _Refusal(400, "wrapping token is not valid or does not exist")
-            self.tokens.pop(name, None)
-            return self._wrapped.pop(name)
         if token is None:
-            raise AssertionError("every other path was judged")
+            return self._for_anybody(path, document, request)
+        if path.startswith("auth/approle/role/records/"):
+            return self._approle(path.rpartition("/")[2], document)
         if path.startswith("auth/token/"):
             return self._token_store(path.removeprefix("auth/token/"), token)
         if path.startswith("sys/"):
@@ -280,8 +278,23 @@ class SimulatedVault:
             return self._kv(method, path.removeprefix("secret/"), document)
         raise _Refusal(404, f'no handler for route "{path}". route entry not found.')
 
+    def _for_anybody(self, path: str, document: dict[str, Any], request: Request) -> Answer:
+        if path == "auth/aws/login":
+            return self._login(document)
+        if path == "auth/approle/login":
+            return self._approle_login(document)
+        name = document.get("token") or request.header("X-Vault-Token") or ""
+        if name not in self._wrapped:
+            raise _Refusal(400, "wrapping token is not valid or does not exist")
+        if path == "sys/wrapping/lookup":
+            return _secret({"creation_path": self._made_at[name]})
+        self.tokens.pop(name, None)
+        return self._wrapped.pop(name)
+
     def _login(self, document: dict[str, Any]) -> Answer:
         role = document.get("role")
+        if role is None:
+            raise _Refusal(400, "didn't supply required authentication values")
         if role != "records":
             raise _Refusal(400, f"entry for role {role} not found")
         headers = json.loads(b64decode(document["iam_request_headers"]))
@@ -298,6 +311,29 @@ class SimulatedVault:
         self.logins += 1
         token = self._mint("records", self._clock.wall() + self.token_ttl_s, batch=self.token_type == "batch")
         return _json(200, _envelope(auth=self._auth(token)))
+
+    def _approle_login(self, document: dict[str, Any]) -> Answer:
+        secret_id = document.get("secret_id")
+        if "role_id" not in document:
+            raise _Refusal(500, "failed to determine alias name from login request")
+        if document["role_id"] == ROLE_ID and secret_id is None:
+            raise _Refusal(400, "missing secret_id")
+        if document["role_id"] != ROLE_ID or secret_id not in self.secret_ids:
+            raise _Refusal(400, "invalid role or secret ID")
+        if self.secret_ids[secret_id] == 1:
+            del self.secret_ids[secret_id]
+        elif self.secret_ids[secret_id]:
+            self.secret_ids[secret_id] -= 1
+        self.logins += 1
+        token = self._mint("records", self._clock.wall() + self.token_ttl_s, batch=self.token_type == "batch")
+        return _json(200, _envelope(auth=self._auth(token)))
+
+    def _approle(self, verb: str, document: dict[str, Any]) -> Answer:
+        if verb == "role-id":
+            return _secret({"role_id": ROLE_ID})
+        secret_id = str(uuid.uuid4())
+        self.secret_ids[secret_id] = document.get("num_uses", 0)
+        return _secret({"secret_id": secret_id})
 
     def _mint(self, policy: str, ends: float, *, batch: bool = False) -> _Token:
         self._number += 1
@@ -391,6 +427,7 @@ class SimulatedVault:
         token = self._mint("response-wrapping", self._clock.wall() + ttl_s)
         self.policies.setdefault("response-wrapping", (("sys/wrapping/unwrap", {"update"}),))
         self._wrapped[token.id] = answer
+        self._made_at[token.id] = path
         info = {"token": token.id, "accessor": token.accessor, "ttl": ttl_s, "creation_path": path}
         return _json(200, _envelope(wrap_info=info))
 

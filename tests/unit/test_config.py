@@ -30,6 +30,11 @@ BAD = {
     "VAULT_RUN_MODE": ["files", "both"],
     "VAULT_SECRET_PATH": ["/", "secret//data", "secret/../sys/raw", "secret/data/a\x00", "secret/data/a?version=2#3"],
     "VAULT_SECRET_FILE": ["secret.json", "/", "/srv/vault/", "/srv/../etc/passwd", "/srv//a", "/srv/a\x00b"],
+    "VAULTGATE_AUTH_METHOD": ["jwt", "iam"],
+    "VAULTGATE_APPROLE_ROLE_ID_FILE": ["role-id", "/srv/../x"],
+    "VAULTGATE_APPROLE_ROLE_ID": ["rôle"],
+    "VAULTGATE_APPROLE_SECRET_ID_FILE": ["~/secret-id"],
+    "VAULTGATE_APPROLE_WRAPPING_PATH": ["auth//x", "auth/approle/role/my app/secret-id"],
     "VAULTGATE_LISTEN": ["0.0.0.0:8200", "8200", "127.0.0.1", "127.0.0.1:0", "10.0.0.1:1", "127.0.0.256:1", "127.0.0.²:1"],
     "VAULTGATE_START": ["late"],
     "VAULTGATE_GUARD": ["secret", "closed"],
@@ -50,8 +55,12 @@ BESIDE = {
     "VAULTGATE_FILE_FORMAT": {"VAULT_SECRET_PATH": "secret/data/app"},
     "VAULTGATE_FILE_TEMPLATE": {"VAULT_SECRET_PATH": "secret/data/app", "VAULTGATE_FILE_FORMAT": "template"},
 }
-# Files are judged when they are opened; every text names one.
-NOTHING_IS_BAD = {"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"}
+for one in [name for name in BAD if "_APPROLE_" in name]:
+    BESIDE[one] = {"VAULTGATE_AUTH_METHOD": "approle", "VAULTGATE_APPROLE_SECRET_ID_FILE": "/srv/secret-id"}
+    if "_ROLE_ID" not in one:
+        BESIDE[one] |= {"VAULTGATE_APPROLE_ROLE_ID": "a"}
+# Files are judged when they are opened, and a secret by Vault; every text is one.
+NOTHING_IS_BAD = {"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY", "VAULTGATE_APPROLE_SECRET_ID"}
 
 
 def problems(**environ: str) -> tuple[str, ...]:
@@ -79,7 +88,7 @@ def test_every_setting_has_a_bad_value_here() -> None:
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
 def test_bad_value_is_named(name: str, text: str) -> None:
     """A bad value is one problem that begins with its variable and shows what was set."""
-    found = problems(**BESIDE.get(name, {}), **{name: text})
+    found = problems(**BESIDE.get(name, {}) | {name: text})
     shown = text.replace("u:p@", "***@")  # what may be a password is not repeated
     assert [problem.startswith(f"{name}={shown!r} ") for problem in found] == [True]
 
@@ -414,3 +423,60 @@ def test_sts_is_where_awss_sdks_were_told() -> None:
         "http", "127.0.0.1", 5000
     )
     assert load(NEEDED | {"AWS_ENDPOINT_URL": "nowhere"}).sts_endpoint is None
+
+
+# --- how to log in ---
+
+ROLE_ID = {"VAULTGATE_AUTH_METHOD": "approle", "VAULTGATE_APPROLE_ROLE_ID": "a"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "method", "mount"),
+    [
+        ({}, "aws", "aws"),
+        ({"VAULT_AUTH_PROVIDER": "approle"}, "aws", "approle"),
+        (ROLE_ID, "approle", "approle"),
+        (ROLE_ID | {"VAULT_AUTH_PROVIDER": "aws", "VAULTGATE_AUTH_METHOD": "AppRole"}, "approle", "aws"),
+    ],
+)
+def test_mount_and_method_are_two_things(environ: dict[str, str], method: str, mount: str) -> None:
+    """VAULT_AUTH_PROVIDER names a mount, whatever it is called, as in HashiCorp's extension; the method has its own name."""
+    config = load(NEEDED | environ)
+    assert (config.auth_method, config.auth_mount) == (method, mount)
+
+
+def test_an_approle_needs_no_role_and_no_secret_id() -> None:
+    """The role_id says which role it is, and a role need not bind a secret_id."""
+    config = load({"VAULT_ADDR": NEEDED["VAULT_ADDR"], **ROLE_ID})
+    assert (config.auth_role, config.approle.role_id, config.approle.secret_id) == ("", "a", None)
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"VAULTGATE_APPROLE_ROLE_ID": "a"}, "VAULTGATE_APPROLE_ROLE_ID needs VAULTGATE_AUTH_METHOD=approle"),
+        ({"VAULTGATE_AUTH_METHOD": "approle"}, "VAULTGATE_APPROLE_ROLE_ID_FILE is missing"),
+        (
+            ROLE_ID | {"VAULTGATE_APPROLE_ROLE_ID_FILE": "/srv/role-id"},
+            "VAULTGATE_APPROLE_ROLE_ID and VAULTGATE_APPROLE_ROLE_ID_FILE",
+        ),
+        (
+            ROLE_ID | {"VAULTGATE_APPROLE_SECRET_ID_FILE": "/srv/a", "VAULTGATE_APPROLE_SECRET_ID": "b"},
+            "VAULTGATE_APPROLE_SECRET_ID and VAULTGATE_APPROLE_SECRET_ID_FILE exclude each other",
+        ),
+        (ROLE_ID | {"VAULTGATE_APPROLE_WRAPPING_PATH": "a/b"}, "VAULTGATE_APPROLE_WRAPPING_PATH needs"),
+    ],
+)
+def test_what_a_login_needs_is_named(environ: dict[str, str], problem: str) -> None:
+    """What is missing for the auth method, and what belongs to another one, is one problem."""
+    found = problems(**environ)
+    assert [one.startswith(problem) for one in found] == [True]
+
+
+def test_a_secret_id_is_never_shown() -> None:
+    """Neither a problem nor the configuration's parts repeat it."""
+    config = load(NEEDED | ROLE_ID | {"VAULTGATE_APPROLE_SECRET_ID": "planted"})
+    assert config.approle.secret_id is not None
+    assert config.approle.secret_id.reveal() == "planted"
+    assert "planted" not in repr(config.approle.secret_id)
+    assert not any("planted" in one for one in problems(VAULTGATE_APPROLE_SECRET_ID="planted"))

@@ -37,6 +37,17 @@ def test_each_files_settings_are_shown() -> None:
     assert shown["VAULTGATE_START"] == ("ready", "default")
 
 
+def test_a_secret_setting_is_not_shown() -> None:
+    """That it is set is said, what it says is not."""
+    approle = {"VAULTGATE_AUTH_METHOD": "approle", "VAULTGATE_APPROLE_ROLE_ID": "a", "VAULTGATE_APPROLE_SECRET_ID": "planted"}
+    rows, problems = settings.effective({"VAULT_ADDR": "https://vault.example.com"} | approle)
+    shown = {row.name: (row.value, row.origin) for row in rows}
+    assert problems == []
+    assert shown["VAULTGATE_APPROLE_SECRET_ID"] == ("***", "environment")
+    assert shown["VAULTGATE_APPROLE_ROLE_ID"] == ("a", "environment")
+    assert shown["VAULT_AUTH_PROVIDER"] == ("approle", "default")
+
+
 def test_a_good_environment_has_no_problems() -> None:
     """Two variables are enough."""
     assert settings.effective({"VAULT_ADDR": "https://vault.example.com", "VAULT_AUTH_ROLE": "app"})[1] == []

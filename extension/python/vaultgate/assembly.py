@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vaultgate.auth import Login
     from vaultgate.clock import Clock
     from vaultgate.config import Config
     from vaultgate.credentials import Source
@@ -32,19 +33,31 @@ def broker_of(settings: Config, environ: Mapping[str, str], clock: Clock, log: L
         log: for the broker's events.
     """
     vault = Vault(Connections(clock, settings.tls), settings.vault, settings.namespace, settings.max_retries, clock)
+    return Broker(vault, _login(vault, settings, environ, clock), settings, clock, log)
+
+
+def _login(vault: Vault, settings: Config, environ: Mapping[str, str], clock: Clock) -> Login:
+    """The way to log in that the settings ask for."""
+    if settings.auth_method == "approle":
+        from vaultgate.approle import AppRoleLogin  # noqa: PLC0415 - a function logs in with its role, and pays nothing for this
+
+        return AppRoleLogin(vault, settings, clock)
+    return AwsLogin(vault, _keys(settings, environ, clock), settings, clock)
+
+
+def _keys(settings: Config, environ: Mapping[str, str], clock: Clock) -> Source:
+    """The AWS keys to log in with."""
     # AWS is trusted by the system's certificates, whatever Vault is trusted by.
     aws = Connections(clock)
-    keys: Source = Credentials(environ, aws)
-    if settings.assumed_role_arn is not None:
-        session = environ.get("AWS_LAMBDA_FUNCTION_NAME") or "vaultgate"
-        region, endpoint = settings.sts_region, settings.sts_endpoint
-        keys = AssumedRole(
-            keys,
-            settings.assumed_role_arn,
-            session=session,
-            region=region,
-            endpoint=endpoint,
-            transport=aws,
-            clock=clock,
-        )
-    return Broker(vault, AwsLogin(vault, keys, settings, clock), settings, clock, log)
+    own = Credentials(environ, aws)
+    if settings.assumed_role_arn is None:
+        return own
+    return AssumedRole(
+        own,
+        settings.assumed_role_arn,
+        session=environ.get("AWS_LAMBDA_FUNCTION_NAME") or "vaultgate",
+        region=settings.sts_region,
+        endpoint=settings.sts_endpoint,
+        transport=aws,
+        clock=clock,
+    )

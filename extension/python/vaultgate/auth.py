@@ -1,6 +1,9 @@
-"""From the function's own IAM role to a Vault token.
+"""From what the machine can prove about itself to a Vault token.
 
-Rules: each attempt signs anew, because a signature ages; a refusal says which of Vault's many settings is the likely cause.
+Rules: one interface, `Login`; an auth method is a subclass that says what goes into the request and what Vault's refusals
+mean. Which method it is comes from `VAULTGATE_AUTH_METHOD` alone: `VAULT_AUTH_PROVIDER` names a mount, as in HashiCorp's
+extension, and a mount may have any name. Each attempt proves anew, because a signature ages and a file may have been
+replaced; a refusal says which of Vault's many settings is the likely cause.
 Source: HashiCorp, "AWS auth method (API)", section Login.
 """
 
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from vaultgate.vault import Vault
 
 # A part of Vault's words, and what to do about it.
-_FIXES = (
+Fixes = tuple[tuple[str, str], ...]
+_FIXES: Fixes = (
     (
         "error making upstream request",
         "STS refused the signature: VAULT_STS_ENDPOINT_REGION and Vault's sts_region must match",
@@ -33,6 +37,11 @@ _FIXES = (
     ("x-vault-aws-iam-server-id", "set VAULT_IAM_SERVER_ID to Vault's iam_server_id_header_value"),
     ("does not belong to the role", "add the function's role ARN to bound_iam_principal_arn of the Vault role"),
     ("entry for role", "check VAULT_AUTH_ROLE: Vault has no such role"),
+    # Vault's status for this is 500.
+    (
+        "determine alias name",
+        "it is not AWS that is mounted there: check VAULT_AUTH_PROVIDER, or set VAULTGATE_AUTH_METHOD=approle",
+    ),
     ("no handler for route", "check VAULT_AUTH_PROVIDER: no auth method is mounted there"),
     ("permission denied", "check VAULT_AUTH_PROVIDER, and that the AWS auth method is enabled"),
 )
@@ -84,30 +93,39 @@ class Token:
         return Token(self.secret, self.accessor, lifetime, renewable=True, batch=self.batch, first_ttl_s=self.first_ttl_s)
 
 
-class AwsLogin:
-    """Logs in by Vault's AWS auth method, type IAM.
+class Login:
+    """A way to log in. Subclasses say what proves who we are.
 
     Args:
-        credentials: the function's own keys.
-        config: mount, role, server id and region.
+        config: the mount, the role for messages, the token's margin.
     """
 
-    def __init__(self, vault: Vault, credentials: Source, config: Config, clock: Clock) -> None:
+    fixes: Fixes = ()
+
+    def __init__(self, vault: Vault, config: Config, clock: Clock) -> None:
         self._vault = vault
-        self._credentials = credentials
         self._config = config
         self._clock = clock
+
+    def proof(self, deadline: float) -> dict[str, object]:
+        """The request's body, made now.
+
+        Raises:
+            NoCredentials: there is nothing to prove it with.
+            VaultgateError: somebody who was asked for it didn't answer.
+        """
+        raise NotImplementedError
 
     def login(self, deadline: float) -> Token:
         """Get a token.
 
         Raises:
-            LoginRefused: Vault or STS said no; the hint names the likely setting.
+            LoginRefused: Vault said no; the hint names the likely setting.
             NoCredentials, Unreachable, DeadlineExceeded: nobody said anything.
         """
         sent, answer = self._attempt(deadline)
         if not answer.ok and self._clock.now().jumped_since(sent):
-            # The sandbox slept, or somebody set the clock, between the signature and STS: the refusal says nothing about us.
+            # The sandbox slept, or somebody set the clock, between the proof and its judge: the refusal says nothing about us.
             sent, answer = self._attempt(deadline)
         if not answer.ok:
             raise self._refusal(answer)
@@ -129,27 +147,48 @@ class AwsLogin:
         return f"auth/{self._config.auth_mount}/login"
 
     def _attempt(self, deadline: float) -> tuple[Instant, Answer]:
-        keys = self._credentials.current(deadline)
         sent = self._clock.now()
-        signed = sign_get_caller_identity(keys, self._config.sts_region, self._config.iam_server_id, sent.wall)
+        body = self.proof(deadline)
+        # A second login does no harm: a token that nobody received holds no lease and ends by itself.
+        return sent, self._vault.call("POST", self._path, body, None, deadline)
+
+    def _refusal(self, answer: Answer) -> Exception:
+        error = meaning(answer, self._path)
+        who = self._config.auth_role or self._config.auth_method
+        said = words_of(answer) or f"status {answer.status}"
+        fix = next((fix for part, fix in self.fixes if part in said.lower()), "")
+        if isinstance(error, Unreachable) and not fix:
+            return error
+        fix = fix or "look at Vault's audit log for the request"
+        return LoginRefused(f"Vault refused the login as {who!r}: {said}", fix)
+
+
+class AwsLogin(Login):
+    """Logs in by Vault's AWS auth method, type IAM.
+
+    Args:
+        credentials: the function's own keys.
+        config: mount, role, server id and region.
+    """
+
+    fixes = _FIXES
+
+    def __init__(self, vault: Vault, credentials: Source, config: Config, clock: Clock) -> None:
+        super().__init__(vault, config, clock)
+        self._credentials = credentials
+
+    def proof(self, deadline: float) -> dict[str, object]:
+        """A signed GetCallerIdentity that Vault may send to STS."""
+        keys = self._credentials.current(deadline)
+        signed = sign_get_caller_identity(keys, self._config.sts_region, self._config.iam_server_id, self._clock.wall())
         headers = {name: [value] for name, value in signed.headers}
-        body: dict[str, object] = {
+        return {
             "role": self._config.auth_role,
             "iam_http_request_method": "POST",
             "iam_request_url": _base64(signed.url.encode()),
             "iam_request_body": _base64(signed.body),
             "iam_request_headers": _base64(json.dumps(headers).encode()),
         }
-        # A second login does no harm: a token that nobody received holds no lease and ends by itself.
-        return sent, self._vault.call("POST", self._path, body, None, deadline)
-
-    def _refusal(self, answer: Answer) -> Exception:
-        error = meaning(answer, self._path)
-        if isinstance(error, Unreachable):
-            return error
-        said = words_of(answer) or f"status {answer.status}"
-        fix = next((fix for part, fix in _FIXES if part in said.lower()), "look at Vault's audit log for the request")
-        return LoginRefused(f"Vault refused the login as {self._config.auth_role!r}: {said}", fix)
 
 
 def _base64(plain: bytes) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from vaultgate.auth import AwsLogin, Token
+    from vaultgate.auth import Login, Token
     from vaultgate.cache import Key
     from vaultgate.clock import Clock, Instant
     from vaultgate.config import Config
@@ -45,12 +45,12 @@ class Broker:
     Safe for threads.
     """
 
-    def __init__(self, vault: Vault, login: AwsLogin, config: Config, clock: Clock, log: Log) -> None:
+    def __init__(self, vault: Vault, login: Login, config: Config, clock: Clock, log: Log) -> None:
         self._vault = vault
         self._config = config
         self._clock = clock
         self._log = log
-        self._session = Session(vault, login, clock, log, role=config.auth_role, forget=self._forget)
+        self._session = Session(vault, login, clock, log, role=config.auth_role or config.auth_method, forget=self._forget)
         self._lock = threading.Lock()
         self._shelf = Shelf(config.cache_bytes)
         self._flights: dict[Key, Flight] = {}

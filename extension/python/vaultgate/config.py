@@ -10,17 +10,27 @@ from __future__ import annotations
 import re
 
 from vaultgate.errors import ConfigurationError
-from vaultgate.model import Origin, TlsSettings
+from vaultgate.model import AppRoleSettings, Origin, TlsSettings
 from vaultgate.settings import NOT_YET, SETTINGS
 from vaultgate.values import is_loopback, origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from vaultgate.file_plan import FilePlan
 
 PREFIX = "VAULTGATE_"
+# In the order of AppRoleSettings.
+_APPROLE = (
+    "VAULTGATE_APPROLE_ROLE_ID",
+    "VAULTGATE_APPROLE_ROLE_ID_FILE",
+    "VAULTGATE_APPROLE_SECRET_ID",
+    "VAULTGATE_APPROLE_SECRET_ID_FILE",
+    "VAULTGATE_APPROLE_WRAPPING_PATH",
+)
+_EITHER = (_APPROLE[:2], _APPROLE[2:4])
 
 
 class Config:
@@ -30,7 +40,9 @@ class Config:
     """
 
     __slots__ = (
+        "approle",
         "assumed_role_arn",
+        "auth_method",
         "auth_mount",
         "auth_role",
         "cache_always",
@@ -55,7 +67,9 @@ class Config:
         "vault",
     )
 
+    approle: AppRoleSettings
     assumed_role_arn: str | None
+    auth_method: str
     auth_mount: str
     auth_role: str
     cache_always: bool
@@ -123,9 +137,11 @@ def load(environ: Mapping[str, str]) -> Config:
     if problems:
         raise ConfigurationError(problems)
     return Config(
+        approle=_approle(values),
         assumed_role_arn=values["VAULT_ASSUMED_ROLE_ARN"],
-        auth_mount=values["VAULT_AUTH_PROVIDER"],
-        auth_role=values["VAULT_AUTH_ROLE"],
+        auth_method=values["VAULTGATE_AUTH_METHOD"],
+        auth_mount=values["VAULT_AUTH_PROVIDER"] or values["VAULTGATE_AUTH_METHOD"],
+        auth_role=values["VAULT_AUTH_ROLE"] or "",
         cache_always=values["VAULT_DEFAULT_CACHE_ENABLED"],
         cache_bytes=values["VAULTGATE_CACHE_BYTES"],
         cache_rules=values["VAULTGATE_CACHE"] or (),
@@ -207,8 +223,7 @@ def _contradictions(environ: Mapping[str, str], values: Mapping[str, object]) ->
     vault = values["VLE_VAULT_ADDR"] or values["VAULT_ADDR"]
     if not (environ.get("VAULT_ADDR") or environ.get("VLE_VAULT_ADDR")):
         problems.append("VAULT_ADDR is missing: set it to Vault's address, such as https://vault.example.com:8200")
-    if not environ.get("VAULT_AUTH_ROLE"):
-        problems.append("VAULT_AUTH_ROLE is missing: set it to the name of a role of Vault's AWS auth method")
+    problems.extend(_login_problems(environ, values["VAULTGATE_AUTH_METHOD"]))
     if _in_clear(vault) and not values["VAULTGATE_ALLOW_HTTP"]:
         problems.append(f"VAULT_ADDR={vault!r} would send tokens in clear: use https, or set VAULTGATE_ALLOW_HTTP=true")
     sts = _sts_endpoint(environ)
@@ -218,4 +233,25 @@ def _contradictions(environ: Mapping[str, str], values: Mapping[str, object]) ->
         problems.append("VAULT_DEFAULT_CACHE_ENABLED needs VAULT_DEFAULT_CACHE_TTL: say how long, such as 30s")
     if bool(environ.get("VAULT_CLIENT_CERT")) != bool(environ.get("VAULT_CLIENT_KEY")):
         problems.append("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go together: set both or none")
+    return problems
+
+
+def _approle(values: Mapping[str, Any]) -> AppRoleSettings:
+    return AppRoleSettings(*[values[name] for name in _APPROLE])
+
+
+def _login_problems(environ: Mapping[str, str], method: object) -> list[str]:
+    """What is missing, or too much, for the auth method; None for one that was not understood."""
+    given = [name for name in _APPROLE if environ.get(name)]
+    if method == "approle":
+        problems = (
+            [] if set(_APPROLE[:2]) & set(given) else [f"{_APPROLE[1]} is missing: name the file with the AppRole's role_id"]
+        )
+        problems += [f"{one} and {other} exclude each other: set one" for one, other in _EITHER if {one, other} <= set(given)]
+        if given[-1:] == [_APPROLE[4]] and not set(_APPROLE[2:4]) & set(given):
+            problems.append(f"{_APPROLE[4]} needs {_APPROLE[3]}: name the file with the wrapping token")
+        return problems
+    problems = [f"{name} needs VAULTGATE_AUTH_METHOD=approle" for name in given if method == "aws"]
+    if not environ.get("VAULT_AUTH_ROLE"):
+        problems.append("VAULT_AUTH_ROLE is missing: set it to the name of a role of Vault's AWS auth method")
     return problems

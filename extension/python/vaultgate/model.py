@@ -173,3 +173,29 @@ class TlsSettings:
         self.client_key = client_key
         self.server_name = server_name
         self.verify = verify
+
+
+class AppRoleSettings:
+    """Where an AppRole login finds what it shows; file or value, never both.
+
+    Args:
+        role_id, role_id_file: which role; one of them is there.
+        secret_id, secret_id_file: what proves it; neither where the role binds no secret_id.
+        wrapping_path: where the secret_id was made, if it comes wrapped; None if it comes as it is.
+    """
+
+    __slots__ = ("role_id", "role_id_file", "secret_id", "secret_id_file", "wrapping_path")
+
+    def __init__(
+        self,
+        role_id: str | None = None,
+        role_id_file: str | None = None,
+        secret_id: Secret | None = None,
+        secret_id_file: str | None = None,
+        wrapping_path: str | None = None,
+    ) -> None:
+        self.role_id = role_id
+        self.role_id_file = role_id_file
+        self.secret_id = secret_id
+        self.secret_id_file = secret_id_file
+        self.wrapping_path = wrapping_path

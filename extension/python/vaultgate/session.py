@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vaultgate.auth import AwsLogin, Token
+    from vaultgate.auth import Login, Token
     from vaultgate.clock import Clock, Instant
     from vaultgate.leases import Lifetime
     from vaultgate.log import Log
@@ -41,9 +41,7 @@ class Session:
         role: for the log.
     """
 
-    def __init__(
-        self, vault: Vault, login: AwsLogin, clock: Clock, log: Log, *, role: str, forget: Callable[[Token], None]
-    ) -> None:
+    def __init__(self, vault: Vault, login: Login, clock: Clock, log: Log, *, role: str, forget: Callable[[Token], None]) -> None:
         self._vault = vault
         self._login = login
         self._clock = clock

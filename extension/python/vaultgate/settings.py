@@ -18,6 +18,7 @@ from vaultgate.values import (
     origin,
     positive_duration,
     role_arn,
+    secret,
     secret_path,
     size,
     template,
@@ -62,8 +63,8 @@ class Setting:
 SETTINGS = (
     Setting("VAULT_ADDR", origin, None, "Vault's address"),
     Setting("VLE_VAULT_ADDR", origin, None, "Vault's address for the extension alone; wins over VAULT_ADDR"),
-    Setting("VAULT_AUTH_PROVIDER", mount, "aws", "the mount of the AWS auth method to log in at"),
-    Setting("VAULT_AUTH_ROLE", word, None, "the role to log in as"),
+    Setting("VAULT_AUTH_PROVIDER", mount, None, "the mount of the auth method to log in at; unset: VAULTGATE_AUTH_METHOD's word"),
+    Setting("VAULT_AUTH_ROLE", word, None, "the role to log in as; an AppRole's role_id says it already"),
     Setting("VAULT_IAM_SERVER_ID", word, None, "what X-Vault-AWS-IAM-Server-ID says, if Vault asks for it"),
     Setting("VAULT_ASSUMED_ROLE_ARN", role_arn, None, "a role to assume first, and to log in as"),
     Setting(
@@ -115,6 +116,32 @@ SETTINGS = (
         "how long reads without a lease are kept, if a request asks by X-Vault-Cache-Control or the next setting is true",
     ),
     Setting("VAULT_DEFAULT_CACHE_ENABLED", boolean, "false", "keep reads without a lease unless a request says nocache"),
+    Setting(
+        "VAULTGATE_AUTH_METHOD",
+        choice("aws", "approle"),
+        "aws",
+        "how to log in: aws: with the function's IAM role; approle: with role_id and secret_id, on a laptop or another host",
+    ),
+    Setting("VAULTGATE_APPROLE_ROLE_ID_FILE", file_path, None, "the file that holds the AppRole's role_id"),
+    Setting("VAULTGATE_APPROLE_ROLE_ID", word, None, "the role_id itself, instead of that file"),
+    Setting(
+        "VAULTGATE_APPROLE_SECRET_ID_FILE",
+        file_path,
+        None,
+        "the file that holds the secret_id, which nobody else may read (mode 0600); read again at each login",
+    ),
+    Setting(
+        "VAULTGATE_APPROLE_SECRET_ID",
+        secret,
+        None,
+        "the secret_id itself, instead of that file; whoever may look at the process's environment sees it",
+    ),
+    Setting(
+        "VAULTGATE_APPROLE_WRAPPING_PATH",
+        mount,
+        None,
+        "the secret_id comes response-wrapped, and must have been made at this path, such as auth/approle/role/app/secret-id",
+    ),
     Setting("VAULTGATE_LISTEN", listen_address, "127.0.0.1:8200", "the loopback address of the proxy"),
     Setting(
         "VAULTGATE_START",
