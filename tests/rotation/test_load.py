@@ -70,7 +70,6 @@ def test_a_value_that_was_overtaken_does_not_count(eventually: Eventually) -> No
 
 def test_what_breaks_the_load_is_raised() -> None:
     """A load that died must not look like one that saw nothing."""
-
     tried = threading.Event()
 
     def breaks() -> None:
