@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from vaultgate.clock import Clock
+from vaultgate.clock import Clock, Instant
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -33,6 +33,10 @@ class MovableClock(Clock):
     def steady(self) -> float:
         """Seconds on the clock that is never set."""
         return self._steady
+
+    def now(self) -> Instant:
+        """Both at once."""
+        return Instant(self._wall, self._steady)
 
     def sleep(self, seconds: float) -> None:
         """Let the time pass instead of waiting for it."""

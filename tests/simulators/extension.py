@@ -99,6 +99,9 @@ class Extension:
 
     Args:
         **environ: settings beside the usual ones.
+
+    Attributes:
+        invalidations: how often the broker said that copies of what it handed out may no longer be true.
     """
 
     def __init__(self, **environ: str) -> None:
@@ -109,7 +112,11 @@ class Extension:
         self.log = Log(self._lines, self.config.log_level, self.clock)
         self.vault = Vault(self.server, self.config.vault, self.config.namespace, self.config.max_retries, self.clock)
         login = AwsLogin(self.vault, Credentials(KEYS, self.server), self.config, self.clock)
-        self.broker = Broker(self.vault, login, self.config, self.clock, self.log)
+        self.invalidations = 0
+        self.broker = Broker(self.vault, login, self.config, self.clock, self.log, invalidated=self._count)
+
+    def _count(self) -> None:
+        self.invalidations += 1
 
     def ask(
         self, path: str = CREDS, *headers: tuple[str, str], method: str = "GET", document: object = None, seconds: float = 60

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulators.clock import MovableClock
 
 from vaultgate import errors
 from vaultgate.client import Client
+from vaultgate.generation import Generation, Watch
+from vaultgate.log import Log
 from vaultgate.model import Answer, Origin, Request
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
 CREDS = "database/creds/records"
+KV = "secret/data/app"
+LISTEN = ("127.0.0.1", 8299)
 
 
 class Proxy:
@@ -21,17 +30,21 @@ class Proxy:
     Attributes:
         answers: the next ones.
         seen: every request.
+        meanwhile: what happens while the next answer is on its way.
     """
 
     def __init__(self, clock: MovableClock) -> None:
         self._clock = clock
         self.answers: list[Answer | errors.VaultgateError] = []
         self.seen: list[tuple[Origin, Request, float]] = []
+        self.meanwhile: list[Callable[[], object]] = []
 
     def exchange(self, origin: Origin, request: Request, deadline: float) -> Answer:
         """Give the next answer."""
         self.seen.append((origin, request, deadline - self._clock.steady()))
         answer = self.answers.pop(0)
+        while self.meanwhile:
+            self.meanwhile.pop(0)()
         if isinstance(answer, errors.VaultgateError):
             raise answer
         return answer
@@ -49,10 +62,40 @@ def proxy(clock: MovableClock) -> Proxy:
     return Proxy(clock)
 
 
+class Watching(Watch):
+    """A watch that counts.
+
+    Attributes:
+        looks: how often it was asked.
+    """
+
+    looks = 0
+
+    def look(self) -> tuple[int, int, int] | None:
+        """Look."""
+        self.looks += 1
+        return super().look()
+
+
 @pytest.fixture
-def client(clock: MovableClock, proxy: Proxy) -> Client:
+def generation(clock: MovableClock, tmp_path: Path) -> Iterator[Generation]:
+    """The extension's file."""
+    made = Generation(LISTEN, Log(io.StringIO(), "info", clock), str(tmp_path))
+    made.begin()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def watch(generation: Generation, tmp_path: Path) -> Watching:
+    """The client's look at it."""
+    return Watching(LISTEN, str(tmp_path))
+
+
+@pytest.fixture
+def client(clock: MovableClock, proxy: Proxy, watch: Watching) -> Client:
     """The function's client."""
-    return Client(("127.0.0.1", 8299), 65, proxy, clock)
+    return Client(LISTEN, 65, proxy, clock, watch)
 
 
 def leased(number: int, remaining: object = 590) -> Answer:
@@ -114,24 +157,122 @@ def test_over_on_arrival_is_not_kept(client: Client, proxy: Proxy) -> None:
     assert client.read(CREDS).lease_id == "lease-2"
 
 
+def unleased(number: int, fresh_for: object = None) -> Answer:
+    """A KV secret as the proxy hands it out."""
+    headers = (("X-Vaultgate-Fresh-For", str(fresh_for)),) if fresh_for is not None else ()
+    return Answer(200, headers, json.dumps({"data": {"data": {"n": number}}}).encode())
+
+
+def number(client: Client) -> int:
+    """What the KV secret says."""
+    return int(client.read(KV).data["data"]["n"])
+
+
+@pytest.mark.parametrize("hand", ["advance", "freeze"])
+def test_what_the_extension_keeps_is_kept_as_long(client: Client, proxy: Proxy, clock: MovableClock, hand: str) -> None:
+    """A secret without a lease stays in memory as long as the extension keeps it, by either clock; it still has no end."""
+    proxy.answers += [unleased(1, 30), unleased(2, 30)]
+    assert (number(client), client.read(KV).expires_in_s()) == (1, -1)
+    getattr(clock, hand)(29)
+    assert number(client) == 1
+    getattr(clock, hand)(1)
+    assert number(client) == 2
+
+
+@pytest.mark.parametrize("hand", ["advance", "freeze", "advance, though the wall clock was set back"])
+def test_what_was_taken_back_is_asked_for_anew(
+    client: Client, proxy: Proxy, clock: MovableClock, generation: Generation, hand: str
+) -> None:
+    """A second, by either clock, after the extension has taken something back, nothing from before is handed out."""
+    proxy.answers += [leased(1), unleased(1, 30), leased(2), unleased(2, 30)]
+    client.read(CREDS)
+    number(client)
+    generation.advance()
+    if "set back" in hand:
+        clock.set_back(3600)
+    getattr(clock, hand.partition(",")[0])(1)
+    assert (client.read(CREDS).lease_id, number(client)) == ("lease-2", 2)
+    assert (client.read(CREDS).lease_id, number(client)) == ("lease-2", 2)
+
+
+def test_one_look_a_second(client: Client, proxy: Proxy, clock: MovableClock, watch: Watching) -> None:
+    """The generation file is looked at when a read comes, at most once a second."""
+    proxy.answers.append(leased(1))
+    for _ in range(10):
+        client.read(CREDS)
+    assert watch.looks == 1
+    clock.advance(0.9)
+    client.read(CREDS)
+    assert watch.looks == 1
+    clock.advance(0.1)
+    client.read(CREDS)
+    client.read(CREDS)
+    assert watch.looks == 2
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 60])
+def test_without_the_file_each_read_asks(
+    client: Client, proxy: Proxy, clock: MovableClock, generation: Generation, seconds: float
+) -> None:
+    """Where there is no generation file, nothing in memory can be trusted."""
+    generation.end()
+    proxy.answers += [leased(1), leased(2)]
+    client.read(CREDS)
+    clock.advance(seconds)
+    assert client.read(CREDS).lease_id == "lease-2"
+
+
+def test_memory_ends_with_the_file(client: Client, proxy: Proxy, clock: MovableClock, generation: Generation) -> None:
+    """A file that is taken away takes with it what was kept."""
+    proxy.answers += [leased(1), leased(2)]
+    client.read(CREDS)
+    generation.end()
+    clock.advance(1)
+    assert client.read(CREDS).lease_id == "lease-2"
+
+
+def test_answer_that_was_taken_back_on_its_way(client: Client, proxy: Proxy, clock: MovableClock, generation: Generation) -> None:
+    """An answer that was on its way when something was taken back is not kept as if it had come after that."""
+    proxy.answers += [leased(1), leased(2)]
+    proxy.meanwhile.append(generation.advance)
+    client.read(CREDS)
+    clock.advance(1)
+    assert client.read(CREDS).lease_id == "lease-2"
+
+
+def test_answer_that_comes_after_the_look(client: Client, proxy: Proxy, clock: MovableClock, generation: Generation) -> None:
+    """An answer that was on its way when another thread saw the new generation isn't kept in that."""
+    proxy.answers += [leased(1), unleased(1), leased(2)]
+    proxy.meanwhile += [generation.advance, lambda: clock.advance(1), lambda: number(client)]
+    client.read(CREDS)
+    assert client.read(CREDS).lease_id == "lease-2"
+
+
+def test_memory_is_bounded(client: Client, proxy: Proxy, clock: MovableClock) -> None:
+    """A thousand secrets are kept at a time; what is over makes room."""
+    proxy.answers += [leased(one, 10) for one in range(1001)]
+    for one in range(1001):
+        client.read(f"{CREDS}/{one}")
+    proxy.answers.append(leased(7))
+    assert client.read(f"{CREDS}/1000").lease_id == "lease-7"
+    assert client.read(f"{CREDS}/999").lease_id == "lease-999"
+    clock.advance(10)
+    proxy.answers.append(leased(8))
+    assert [client.read(f"{CREDS}/1000").lease_id for _ in range(2)] == ["lease-8", "lease-8"]
+
+
 def test_secret_without_a_lease_is_not_kept(client: Client, proxy: Proxy) -> None:
     """KV has no lease: each read asks the extension, which knows how long it may keep it."""
-    for number in (1, 2):
-        proxy.answers.append(Answer(200, (), json.dumps({"data": {"data": {"n": number}}}).encode()))
-        secret = client.read("secret/data/app")
-        assert (secret.data, secret.lease_id, secret.expires_in_s()) == ({"data": {"n": number}}, "", -1)
+    for one in (1, 2):
+        proxy.answers.append(unleased(one))
+        secret = client.read(KV)
+        assert (secret.data, secret.lease_id, secret.expires_in_s()) == ({"data": {"n": one}}, "", -1)
 
 
 def test_lifetime_counts_from_asking(client: Client, proxy: Proxy, clock: MovableClock) -> None:
     """The seconds that the answer took are not added to what the extension said."""
     proxy.answers.append(leased(1))
-    real = proxy.exchange
-
-    def slow(origin: Origin, request: Request, deadline: float) -> Answer:
-        clock.advance(7)
-        return real(origin, request, deadline)
-
-    proxy.exchange = slow  # type: ignore[method-assign] - the double's own
+    proxy.meanwhile.append(lambda: clock.advance(7))
     assert client.read(CREDS).expires_in_s() == 583
 
 

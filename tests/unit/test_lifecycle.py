@@ -19,8 +19,10 @@ from tests.simulators.loopback import loopback
 from tests.simulators.vault import SERVER_ID, SimulatedVault, over_http
 
 import vaultgate
+from vaultgate.client import Client
 from vaultgate.clock import Clock
 from vaultgate.errors import LoginRefused
+from vaultgate.generation import Watch
 from vaultgate.lifecycle import Lifecycle
 from vaultgate.model import Answer, Origin, Request
 from vaultgate.runtime_api import RuntimeApi
@@ -253,6 +255,38 @@ def test_whole_life(api: LambdaApi) -> None:
     assert [line["event"] for line in lines] == ["login", "refused", "shutdown", "token-revoked"]
     assert api.registered == ("vaultgate", ["INVOKE", "SHUTDOWN"])
     assert list(vault.tokens) == [vault.root_token]
+
+
+def test_a_function_that_keeps_a_lease_hears_of_its_death(api: LambdaApi) -> None:
+    """What a function has in memory is asked for anew once somebody else found its lease dead; no file is left at the end."""
+    vault = SimulatedVault(MovableClock())
+    clock = Clock()
+    listen = "127.0.0.1", free_port()
+    watch = Watch(listen)
+    connections = Connections(clock)
+    client = Client(listen, 10, connections, clock, watch)
+    with loopback(over_http(vault)) as server:
+        process = Process(
+            **KEYS,
+            AWS_LAMBDA_RUNTIME_API=api.origin.authority,
+            VAULT_ADDR=str(server.origin),
+            VAULT_AUTH_ROLE="records",
+            VAULT_IAM_SERVER_ID=SERVER_ID,
+            VAULTGATE_LISTEN=f"{listen[0]}:{listen[1]}",
+        )
+        api.until("register", NEXT)
+        assert watch.look() is not None
+        dead = client.read(CREDS).lease_id
+        assert client.read(CREDS).lease_id == dead
+        assert vault.count("GET", CREDS) == 1
+        vault.revoke_leases()
+        somebody = Client(listen, 10, connections, clock, watch)
+        assert somebody.lease_is_dead(dead)
+        eventually(lambda: client.read(CREDS).lease_id != dead)
+        api.shut_down()
+        process.end()
+    connections.close()
+    assert watch.look() is None
 
 
 def test_configuration_errors_fail_the_init(api: LambdaApi) -> None:

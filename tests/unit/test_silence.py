@@ -18,6 +18,7 @@ from vaultgate.auth import AwsLogin
 from vaultgate.client import Client
 from vaultgate.credentials import Credentials
 from vaultgate.errors import Unreachable, VaultgateError
+from vaultgate.generation import Watch
 from vaultgate.model import Answer, Request
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def walls(door: Door) -> Iterator[Callable[[], object]]:
     yield lambda: login.login(extension.clock.steady() + 60)
     server.next(Answer(200, (), b'{"auth": {"client_token": 7}}'))
     yield lambda: login.login(extension.clock.steady() + 60)
-    client = Client(door.address, 10, _Direct(extension), extension.clock)
+    client = Client(door.address, 10, _Direct(extension), extension.clock, Watch(door.address))
     yield lambda: client.read(CREDS)
     yield lambda: client.read("secret/data/records")
     yield lambda: client.read("secret/data/others")

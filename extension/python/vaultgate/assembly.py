@@ -14,7 +14,7 @@ from vaultgate.vault import Vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from vaultgate.auth import Login
     from vaultgate.clock import Clock
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from vaultgate.log import Log
 
 
-def broker_of(settings: Config, environ: Mapping[str, str], clock: Clock, log: Log) -> Broker:
+def broker_of(
+    settings: Config,
+    environ: Mapping[str, str],
+    clock: Clock,
+    log: Log,
+    *,
+    invalidated: Callable[[], None] = lambda: None,
+) -> Broker:
     """A broker that has not logged in yet.
 
     Args:
@@ -31,9 +38,10 @@ def broker_of(settings: Config, environ: Mapping[str, str], clock: Clock, log: L
         environ: gives the AWS keys.
         clock: for everything that is put together.
         log: for the broker's events.
+        invalidated: called when copies of what was handed out may no longer be true.
     """
     vault = Vault(Connections(clock, settings.tls), settings.vault, settings.namespace, settings.max_retries, clock)
-    return Broker(vault, _login(vault, settings, environ, clock), settings, clock, log)
+    return Broker(vault, _login(vault, settings, environ, clock), settings, clock, log, invalidated=invalidated)
 
 
 def _login(vault: Vault, settings: Config, environ: Mapping[str, str], clock: Clock) -> Login:

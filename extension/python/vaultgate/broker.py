@@ -10,7 +10,7 @@ import json
 import threading
 
 from vaultgate import guard
-from vaultgate.cache import Entry, Shelf, for_one_reader, key_of, ttl_without_lease
+from vaultgate.cache import Entry, Shelf, for_one_reader, key_of, path_of, touches, ttl_without_lease
 from vaultgate.errors import DeadlineExceeded, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.leases import Lifetime, margin_s
@@ -21,7 +21,7 @@ from vaultgate.vault import READS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from vaultgate.auth import Login, Token
@@ -43,10 +43,28 @@ class Broker:
     """Answers requests with the extension's token, and looks after what it hands out.
 
     Safe for threads.
+
+    Args:
+        vault: answers what isn't kept.
+        login: gets tokens.
+        config: what is kept, how long a call may take, whose namespace.
+        clock: judges lives.
+        log: hears of refreshes that failed and of leases that died.
+        invalidated: called, without a lock, when copies of what was handed out may no longer be true.
     """
 
-    def __init__(self, vault: Vault, login: Login, config: Config, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        login: Login,
+        config: Config,
+        clock: Clock,
+        log: Log,
+        *,
+        invalidated: Callable[[], None] = lambda: None,
+    ) -> None:
         self._vault = vault
+        self._invalidated = invalidated
         self._config = config
         self._clock = clock
         self._log = log
@@ -54,6 +72,7 @@ class Broker:
         self._lock = threading.Lock()
         self._shelf = Shelf(config.cache_bytes)
         self._flights: dict[Key, Flight] = {}
+        self._told = 0  # the shelf's revision that `_invalidated` last heard of
         self._dead: set[str] = set()  # names of tokens whose answers may still be on their way
         self._invocation_ends: float | None = None
         self._care: threading.Thread | None = None  # only `tick` looks at it, which one thread calls
@@ -115,6 +134,7 @@ class Broker:
             self._closing = True
             held = sum(1 for entry in self._shelf if entry.lease_id)
             self._shelf.clear()
+        self._invalidated()
         self._session.close(held)
 
     def _see_to(self, due: list[tuple[Key, Entry]]) -> None:
@@ -154,6 +174,15 @@ class Broker:
         with self._lock:
             self._dead.add(token.name)
             self._shelf.drop_owner(token.name)
+        self._tell(anyway=True)
+
+    def _tell(self, *, anyway: bool = False) -> None:
+        """Let those who keep copies know, if the shelf has taken something back; or anyway, for copies outlive what is here."""
+        with self._lock:
+            revision, told = self._shelf.revision, self._told
+            self._told = revision
+        if anyway or revision != told:
+            self._invalidated()
 
     def health(self) -> dict[str, object]:
         """How things stand, without a secret: for a person, or a probe."""
@@ -173,7 +202,8 @@ class Broker:
             deadline: steady seconds.
 
         Returns:
-            Vault's answer with Age, X-Vaultgate-Cache and, for a leased secret, X-Vaultgate-Lease-Remaining.
+            Vault's answer with Age, X-Vaultgate-Cache and, for a leased secret, X-Vaultgate-Lease-Remaining; for another one that
+            is kept, X-Vaultgate-Fresh-For. Both are whole seconds.
 
         Raises:
             VaultgateError: there is no answer of Vault's.
@@ -227,9 +257,12 @@ class Broker:
         with self._lock:
             # A write took the flight off the list: what it brings may be older than that. Credentials don't age by writes.
             current = self._flights.get(key) is flight or (entry is not None and bool(entry.lease_id))
-            if entry is not None and current and not self._closing and entry.owner not in self._dead:
-                self._shelf.put(key, entry)
-        if not for_one_reader(_document(answer)):
+            dead = entry is not None and entry.owner in self._dead
+            kept = entry is not None and current and not dead and not self._closing and self._shelf.put(key, entry)
+        if entry is not None and not entry.lease_id and not kept:
+            entry = None  # whoever kept a copy would not hear of a write
+        self._tell()
+        if not dead and not for_one_reader(_document(answer)):
             flight.answer, flight.entry = answer, entry
         self._land(key, flight)
         flight.land()
@@ -288,9 +321,13 @@ class Broker:
         """Draw the consequences of what went through: a write makes flights stale, a failed look-up tells of a dead lease."""
         if request.method in READS:
             return
+        written = request.path.removeprefix("/v1/")
         with self._lock:
-            self._flights.clear()  # whoever asks from now on must see what was written
-            self._shelf.drop_touched(request.path.removeprefix("/v1/"))
+            # Whoever asks from now on must see what was written.
+            for key in [key for key in self._flights if touches(written, path_of(key))]:
+                del self._flights[key]
+            self._shelf.drop_touched(written)
+        self._tell()
         if request.path == "/v1/sys/leases/lookup" and answer.status == _BAD_REQUEST:
             try:
                 lease_id = json.loads(request.body)["lease_id"]
@@ -298,6 +335,7 @@ class Broker:
                 return
             with self._lock:
                 dropped = self._shelf.drop_lease(lease_id)
+            self._tell(anyway=True)
             if dropped:
                 self._log.info("lease-dead", "a lease was revoked behind our back; its secret was dropped")
 
@@ -307,8 +345,11 @@ class Broker:
         if entry is not None:
             now = self._clock.now()
             age = now.since(entry.lifetime.sent) if cache == "hit" else 0.0
+            left_s = str(max(0, int(entry.lifetime.remaining_s(now))))
             if entry.lease_id:
-                headers.append(("X-Vaultgate-Lease-Remaining", str(max(0, int(entry.lifetime.remaining_s(now))))))
+                headers.append(("X-Vaultgate-Lease-Remaining", left_s))
+            elif cache != "bypass":
+                headers.append(("X-Vaultgate-Fresh-For", left_s))
         headers.append(("Age", str(max(0, int(age)))))
         return Answer(answer.status, tuple(headers), answer.body)
 

@@ -37,6 +37,11 @@ def key_of(request: Request, namespace: str | None) -> Key | None:
     return request.method, request.target, (namespace or "") if named is None else named
 
 
+def path_of(key: Key) -> str:
+    """The path below `/v1/` that a key stands for."""
+    return key[1].partition("?")[0].removeprefix("/v1/")
+
+
 def for_one_reader(document: Mapping[str, Any]) -> bool:
     """Whether an answer, Vault's envelope, is for whoever asked alone: a wrapping token is used up once, a login is one's own."""
     return bool(document.get("wrap_info") or document.get("auth"))
@@ -134,6 +139,7 @@ class Shelf:
         self._entries: dict[Key, Entry] = {}  # in order of use, the oldest first
         self._size = 0
         self._changed: set[Key] = set()
+        self._revision = 0
 
     def __repr__(self) -> str:
         """Show how full it is."""
@@ -146,6 +152,11 @@ class Shelf:
     def __iter__(self) -> Iterator[Entry]:
         """The entries, the one used longest ago first."""
         return iter(tuple(self._entries.values()))
+
+    @property
+    def revision(self) -> int:
+        """Rises when a copy of what was handed out may no longer be true, or when nobody would notice if it were not."""
+        return self._revision
 
     def look(self, key: Key, now: Instant) -> Entry | None:
         """The fresh entry at `key`, or None; one that is over is dropped on the way."""
@@ -171,18 +182,22 @@ class Shelf:
             if entry.used and due(entry.lifetime, now) and not entry.lifetime.over(now)
         ]
 
-    def put(self, key: Key, entry: Entry) -> None:
-        """Keep an entry, at the cost of older ones; one that is larger than the whole shelf is not kept."""
+    def put(self, key: Key, entry: Entry) -> bool:
+        """Keep an entry, at the cost of older ones; False for one that is larger than the whole shelf."""
         known = self._entries.get(key)
         if known is not None and known.answer is not entry.answer:
-            self._changed.add(key)
+            self._disown(key)
         self.drop(key)
         if entry.size > self._limit:
-            return
+            return False
         self._entries[key] = entry
         self._size += entry.size
         while self._size > self._limit:
-            self.drop(next(iter(self._entries)))
+            oldest, evicted = next(iter(self._entries.items()))
+            self.drop(oldest)
+            # A write that touches it will find nothing to take back.
+            self._revision += not evicted.lease_id
+        return True
 
     def drop(self, key: Key) -> None:
         """Forget what is at `key`, if anything."""
@@ -205,7 +220,7 @@ class Shelf:
             path: below `/v1/`.
         """
         for key, entry in tuple(self._entries.items()):
-            if not entry.lease_id and touches(path, key[1].partition("?")[0].removeprefix("/v1/")):
+            if not entry.lease_id and touches(path, path_of(key)):
                 self._disown(key)
 
     def drop_owner(self, owner: str) -> None:
@@ -222,6 +237,7 @@ class Shelf:
     def _disown(self, key: Key) -> None:
         self.drop(key)
         self._changed.add(key)
+        self._revision += 1
 
     def clear(self) -> None:
         """Forget everything."""

@@ -1,7 +1,8 @@
 """The function's side: secrets from memory first, then from the extension.
 
-Rules: what is in memory is judged on both clocks at every read; nothing outlives what the extension said of it; the
-module does nothing when it is imported, so that a snapshot holds nothing of it.
+Rules: what is in memory is judged on both clocks at every read; nothing outlives what the extension said of it, and once a
+second a look at the extension's generation file tells whether it has taken something back; the module does nothing when it is
+imported, so that a snapshot holds nothing of it.
 
     from vaultgate import client
 
@@ -17,7 +18,7 @@ import json
 import os
 import threading
 
-from vaultgate.clock import Clock
+from vaultgate.clock import Clock, Instant
 from vaultgate.errors import (
     Closing,
     ConfigurationError,
@@ -29,6 +30,7 @@ from vaultgate.errors import (
     Unreachable,
     VaultRejected,
 )
+from vaultgate.generation import Watch
 from vaultgate.leases import Lifetime
 from vaultgate.model import Origin, Request
 from vaultgate.pool import MysqlPool
@@ -40,12 +42,24 @@ from vaultgate.vault_secret import VaultSecret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
+    from vaultgate.generation import Seen
     from vaultgate.model import Answer
     from vaultgate.transport import Transport
 
+    class Generations(Protocol):
+        """Somebody who knows whether the extension has taken something back."""
+
+        def look(self) -> Seen | None:
+            """What tells this generation from any other; None where nobody knows."""
+
+
 _LEASE_REMAINING = "X-Vaultgate-Lease-Remaining"
+_FRESH_FOR = "X-Vaultgate-Fresh-For"
+_LOOK_EVERY_S = 1.0
+# Whoever reads more paths than this is answered by the extension, whose memory is bounded by bytes.
+_MOST = 1000
 _BY_CODE = {
     kind.code: kind
     for kind in (Closing, DeadlineExceeded, LoginRefused, NoCredentials, ProtocolViolation, Refused, Unreachable, VaultRejected)
@@ -56,21 +70,35 @@ _BAD_REQUEST = 400
 _GRACE_S = 5.0
 
 
+class _Memory:
+    """What was read in one generation; it is replaced whole, never emptied, so that nobody needs a lock."""
+
+    __slots__ = ("generation", "secrets")
+
+    def __init__(self, generation: Seen | None, secrets: dict[str, VaultSecret]) -> None:
+        self.generation = generation
+        self.secrets = secrets
+
+
 class Client:
-    """Reads through the extension. Safe for threads.
+    """Reads through the extension. Safe for threads, and after a fork.
 
     Args:
         listen: the extension's loopback address.
         timeout_s: the longest to wait for it.
+        transport: reaches it.
+        clock: judges what is in memory.
+        watch: tells whether the extension has taken something back.
     """
 
-    def __init__(self, listen: tuple[str, int], timeout_s: float, transport: Transport, clock: Clock) -> None:
+    def __init__(self, listen: tuple[str, int], timeout_s: float, transport: Transport, clock: Clock, watch: Generations) -> None:
         self._proxy = Origin("http", listen[0], listen[1])
         self._timeout_s = timeout_s
         self._transport = transport
         self._clock = clock
-        self._memory: dict[str, VaultSecret] = {}
-        self._lock = threading.Lock()
+        self._watch = watch
+        self._memory = _Memory(None, {})
+        self._looked = Instant(float("-inf"), float("-inf"))
 
     def read(self, path: str, *, anew: bool = False) -> VaultSecret:
         """The secret at a path, such as `database/creds/app` or `secret/data/app`.
@@ -86,20 +114,39 @@ class Client:
         """
         path = path.removeprefix("/").removeprefix("v1/")
         now = self._clock.now()
-        # One look-up needs no lock: whoever writes puts a whole entry in, or a whole new dict in its place.
-        kept = self._memory.get(path)
-        if kept is not None and not anew and not kept.lifetime.over(now):
+        looked = self._looked
+        if now.wall - looked.wall >= _LOOK_EVERY_S or now.steady - looked.steady >= _LOOK_EVERY_S:
+            self._look(now)
+        # What is asked for now goes into this memory, even if another has taken its place by then: nothing is put where it
+        # would seem younger than it is.
+        memory = self._memory
+        kept = memory.secrets.get(path)
+        if kept is not None and not anew and not kept.fresh.over(now):
             return kept
         answer = self._ask(Request("GET", f"/v1/{path}", (("X-Vault-Cache-Control", "recache"),) if anew else ()))
         if answer.status != _OK:
             raise self._refusal(answer, path)
-        remaining = answer.header(_LEASE_REMAINING)
-        lifetime = Lifetime(now, float(remaining) if remaining else float("inf"))
-        secret = VaultSecret(path, document_of(answer, path), lifetime, self._clock)
-        if remaining:
-            with self._lock:
-                self._memory[path] = secret
+        secret = self._secret(path, answer, now)
+        if memory.generation is not None and secret.fresh.ttl_s:
+            for other, old in list(memory.secrets.items()):
+                if old.fresh.over(now):
+                    memory.secrets.pop(other, None)
+            if len(memory.secrets) < _MOST:
+                memory.secrets[path] = secret
         return secret
+
+    def _look(self, now: Instant) -> None:
+        """Begin anew where the extension has taken something back, or doesn't say."""
+        seen = self._watch.look()
+        self._looked = now
+        if seen != self._memory.generation:
+            self._memory = _Memory(seen, {})
+
+    def _secret(self, path: str, answer: Answer, asked: Instant) -> VaultSecret:
+        remaining = answer.header(_LEASE_REMAINING)
+        lifetime = Lifetime(asked, float(remaining) if remaining else float("inf"))
+        fresh = lifetime if remaining else Lifetime(asked, float(answer.header(_FRESH_FOR) or 0))
+        return VaultSecret(path, document_of(answer, path), lifetime, self._clock, fresh)
 
     def mysql(self, path: str, **connect_args: Any) -> MysqlPool:
         """Connections with the credential at `path`, by PyMySQL.
@@ -122,8 +169,9 @@ class Client:
         answer = self._ask(request)
         if answer.status != _BAD_REQUEST or "lease" not in words_of(answer):
             return False
-        with self._lock:
-            self._memory = {path: kept for path, kept in self._memory.items() if kept.lease_id != lease_id}
+        memory = self._memory
+        living = {path: kept for path, kept in list(memory.secrets.items()) if kept.lease_id != lease_id}
+        self._memory = _Memory(memory.generation, living)
         return True
 
     def _ask(self, request: Request) -> Answer:
@@ -154,7 +202,7 @@ def _client() -> Client:
             except ValueError as error:
                 raise ConfigurationError([f"VAULTGATE_LISTEN or VAULT_CLIENT_TIMEOUT {error}"]) from None
             clock = Clock()
-            _default = Client(listen, timeout_s + _GRACE_S, Connections(clock), clock)
+            _default = Client(listen, timeout_s + _GRACE_S, Connections(clock), clock, Watch(listen))
         return _default
 
 

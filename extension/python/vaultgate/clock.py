@@ -50,8 +50,8 @@ class Clock:
         return time.monotonic()
 
     def now(self) -> Instant:
-        """Both at once."""
-        return Instant(self.wall(), self.steady())
+        """Both at once; every read from memory asks for it, so it doesn't go through the other two."""
+        return Instant(time.time(), time.monotonic())
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

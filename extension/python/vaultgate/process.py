@@ -13,6 +13,7 @@ from vaultgate import config
 from vaultgate.arrival import EVENTS
 from vaultgate.clock import Clock
 from vaultgate.errors import ConfigurationError, VaultgateError
+from vaultgate.generation import Generation
 from vaultgate.lifecycle import Lifecycle
 from vaultgate.log import Log
 from vaultgate.outlets import proxy
@@ -64,10 +65,14 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
         problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
         return _fail(api, ConfigurationError([problem]), journal)
 
+    generation = Generation(settings.listen, journal)
+
     def serve() -> Broker:
+        if listener is not None:
+            generation.begin()  # before anything slow: a function that reads earlier keeps nothing for its first second
         from vaultgate.assembly import broker_of  # noqa: PLC0415 - see the module's rules
 
-        broker = broker_of(settings, environ, clock, journal)
+        broker = broker_of(settings, environ, clock, journal, invalidated=generation.advance)
         if listener is not None:
             proxy.Proxy(listener, broker, settings.guard, journal).start()
         return broker
@@ -82,6 +87,7 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
     except VaultgateError as error:
         return _fail(api, error, journal)
     finally:
+        generation.end()  # while the port, and so the file's name, is still ours
         if listener is not None:
             listener.close()
     return _FINE

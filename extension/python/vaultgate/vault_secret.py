@@ -17,14 +17,19 @@ class VaultSecret:
         path: below `/v1/`.
         document: Vault's answer, whole: `data`, `lease_id`, `lease_duration`, `warnings` and so on.
         lifetime: how long it may be used; without end for what has no lease.
+        clock: tells how much of that is left.
+        fresh: how long it may be handed out from memory; by default as long as it may be used.
     """
 
-    __slots__ = ("_clock", "document", "lifetime", "path")
+    __slots__ = ("_clock", "document", "fresh", "lifetime", "path")
 
-    def __init__(self, path: str, document: dict[str, Any], lifetime: Lifetime, clock: Clock) -> None:
+    def __init__(
+        self, path: str, document: dict[str, Any], lifetime: Lifetime, clock: Clock, fresh: Lifetime | None = None
+    ) -> None:
         self.path = path
         self.document = document
         self.lifetime = lifetime
+        self.fresh = lifetime if fresh is None else fresh
         self._clock = clock
 
     def __repr__(self) -> str:
