@@ -10,12 +10,14 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaultgate.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+Api = TypeVar("Api", bound="LambdaApi")
 
 IDENTIFIER = "4f8bd2a1-0000-4000-8000-000000000001"
 _BASE = "/2020-01-01/extension"
@@ -29,6 +31,7 @@ class LambdaApi:
         registered: name and events, once registered.
         errors: what came to init/error and exit/error: the call, its error type, its document.
         refuse: a status to answer every registration with; None to register.
+        events: what may be registered for.
         on_register: called while a registration is under way.
     """
 
@@ -40,6 +43,7 @@ class LambdaApi:
         self.registered: tuple[str, list[str]] | None = None
         self.errors: list[tuple[str, str, dict[str, Any]]] = []
         self.refuse: int | None = None
+        self.events = frozenset({"INVOKE", "SHUTDOWN"})
         self.on_register: Callable[[], None] = lambda: None
         self.origin = Origin("http", "127.0.0.1", 1)
 
@@ -77,7 +81,7 @@ class LambdaApi:
             self._changed.notify_all()
         if (method, call) == ("POST", "register"):
             self.on_register()
-            if self.registered is not None or self.refuse is not None:
+            if self.registered is not None or self.refuse is not None or not self.events.issuperset(document["events"]):
                 return self.refuse or 403, {}, {"errorType": "Extension.Refused"}
             self.registered = headers["Lambda-Extension-Name"], document["events"]
             return 200, {"Lambda-Extension-Identifier": IDENTIFIER}, {"functionName": "records", "handler": "h"}
@@ -107,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, document: Any) -> None:
         status, headers, said = self.server.api.answer(self.command, self.path, self.headers, document)
-        body = json.dumps(said).encode()
+        body = said if isinstance(said, bytes) else json.dumps(said).encode()
         self.send_response(status)
         for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -130,7 +134,13 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def lambda_api() -> Iterator[LambdaApi]:
     """Run the API while the block runs."""
-    api = LambdaApi()
+    with serving(LambdaApi()) as api:
+        yield api
+
+
+@contextmanager
+def serving(api: Api) -> Iterator[Api]:
+    """Run an API, perhaps one that knows more, while the block runs."""
     with _Server(api) as server:
         api.origin = Origin("http", "127.0.0.1", server.server_address[1])
         # Closed below: a poll of the default half second would be waited out by every test.

@@ -57,14 +57,29 @@ def test_the_port_is_taken_before_lambda_hears_of_us(api: LambdaApi, port: int, 
 
 
 @pytest.mark.parametrize(
+    ("kind", "events"),
+    [
+        ("provisioned-concurrency", ["INVOKE", "SHUTDOWN"]),
+        ("snap-start", ["INVOKE", "SHUTDOWN"]),
+        ("lambda-managed-instances", ["SHUTDOWN"]),
+        ("something-new", ["INVOKE", "SHUTDOWN"]),
+    ],
+)
+def test_it_registers_for_what_its_kind_of_sandbox_hears_of(api: LambdaApi, port: int, kind: str, events: list[str]) -> None:
+    """Managed Instances refuse a registration for INVOKE."""
+    arrival = arrive(environment(api, port, AWS_LAMBDA_INITIALIZATION_TYPE=kind), "vaultgate")
+    assert arrival is not None
+    socket.socket(fileno=arrival.fileno).close()
+    assert api.registered == ("vaultgate", events)
+
+
+@pytest.mark.parametrize(
     "more",
     [
         {"VAULTGATE_START": "ready"},
         {"VAULTGATE_START": "reddy"},
         {"VAULT_SECRET_PATH_A": "secret/data/a"},
         {"VAULT_RUN_MODE": "File"},
-        {"AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances"},
-        {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
         {"VAULTGATE_LISTEN": "0.0.0.0:8200"},
         {"VAULTGATE_LISTEN": "127.0.0.1:70000"},
         {"VAULTGATE_LISTEN": "127.0.0.1"},

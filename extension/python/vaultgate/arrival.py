@@ -14,7 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EVENTS = ("INVOKE", "SHUTDOWN")
+ON_DEMAND = "on-demand"
+SNAP_START = "snap-start"
+MANAGED = "lambda-managed-instances"
+"""How a sandbox came to be, in the words of AWS_LAMBDA_INITIALIZATION_TYPE; provisioned concurrency is treated as on demand."""
+
 BACKLOG = 128
 _DEFAULT_LISTEN = "127.0.0.1:8200"
 _CALL_S = 5.0
@@ -37,6 +41,17 @@ class Arrival:
         self.fileno = fileno
 
 
+def kind_of(environ: Mapping[str, str]) -> str:
+    """How this sandbox came to be."""
+    kind = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "").strip()
+    return kind if kind in {SNAP_START, MANAGED} else ON_DEMAND
+
+
+def events_of(kind: str) -> tuple[str, ...]:
+    """What to register for; Managed Instances refuse a registration for INVOKE, because many run at once."""
+    return ("SHUTDOWN",) if kind == MANAGED else ("INVOKE", "SHUTDOWN")
+
+
 def arrive(environ: Mapping[str, str], name: str) -> Arrival | None:
     """Listen, then register; None where nothing was done, because the settings ask for another order or something failed.
 
@@ -52,7 +67,7 @@ def arrive(environ: Mapping[str, str], name: str) -> Arrival | None:
         listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
-        identifier = _register(environ.get("AWS_LAMBDA_RUNTIME_API", ""), name)
+        identifier = _register(environ.get("AWS_LAMBDA_RUNTIME_API", ""), name, events_of(kind_of(environ)))
     except (OSError, ValueError):
         identifier = ""
     if not identifier:
@@ -68,18 +83,17 @@ def _listen_address(environ: Mapping[str, str]) -> tuple[str, int] | None:
         return None
     if not start and any(name.startswith("VAULT_SECRET_PATH") and text.strip() for name, text in environ.items()):
         return None
-    if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") not in {"on-demand", "provisioned-concurrency"}:
-        return None
     host, _, port = (environ.get("VAULTGATE_LISTEN", "").strip() or _DEFAULT_LISTEN).rpartition(":")
     if host != "127.0.0.1" or not (port.isascii() and port.isdecimal() and 1 <= int(port) <= _LAST_PORT):
         return None
     return host, int(port)
 
 
-def _register(api: str, name: str) -> str:
+def _register(api: str, name: str, events: tuple[str, ...]) -> str:
     """What Lambda calls us; empty where it refused."""
     host, _, port = api.rpartition(":")
-    body = f'{{"events": ["{EVENTS[0]}", "{EVENTS[1]}"]}}'
+    named = ", ".join(f'"{event}"' for event in events)
+    body = f'{{"events": [{named}]}}'
     request = (
         f"POST /2020-01-01/extension/register HTTP/1.1\r\nHost: {api}\r\nLambda-Extension-Name: {name}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
@@ -100,5 +114,5 @@ def _register(api: str, name: str) -> str:
     status, *lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     if status.split(" ")[1:2] != ["200"]:
         return ""
-    named = (line.partition(":") for line in lines)
-    return next((value.strip() for key, _, value in named if key.lower() == "lambda-extension-identifier"), "")
+    headers = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in headers if key.lower() == "lambda-extension-identifier"), "")

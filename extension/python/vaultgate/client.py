@@ -18,6 +18,7 @@ import json
 import os
 import threading
 
+from vaultgate.arrival import SNAP_START
 from vaultgate.clock import Clock, Instant
 from vaultgate.errors import (
     Closing,
@@ -25,6 +26,7 @@ from vaultgate.errors import (
     DeadlineExceeded,
     LoginRefused,
     NoCredentials,
+    NotRestored,
     ProtocolViolation,
     Refused,
     Unreachable,
@@ -62,7 +64,17 @@ _LOOK_EVERY_S = 1.0
 _MOST = 1000
 _BY_CODE = {
     kind.code: kind
-    for kind in (Closing, DeadlineExceeded, LoginRefused, NoCredentials, ProtocolViolation, Refused, Unreachable, VaultRejected)
+    for kind in (
+        Closing,
+        DeadlineExceeded,
+        LoginRefused,
+        NoCredentials,
+        NotRestored,
+        ProtocolViolation,
+        Refused,
+        Unreachable,
+        VaultRejected,
+    )
 }
 _OK = 200
 _BAD_REQUEST = 400
@@ -174,6 +186,14 @@ class Client:
         self._memory = _Memory(memory.generation, living)
         return True
 
+    def restored(self) -> None:
+        """Tell the extension that the sandbox was restored, and wait for its login; a failed one is not the restore's failure.
+
+        Raises:
+            Unreachable: the extension doesn't answer.
+        """
+        self._ask(Request("POST", "/v1/sys/vaultgate/restore"))
+
     def _ask(self, request: Request) -> Answer:
         asked = Request(request.method, request.target, (*request.headers, ("X-Vault-Request", "true")), request.body)
         return self._transport.exchange(self._proxy, asked, self._clock.steady() + self._timeout_s)
@@ -215,3 +235,15 @@ def read(path: str, *, anew: bool = False) -> VaultSecret:
 def mysql(path: str, **connect_args: Any) -> MysqlPool:
     """Connections with the credential at a path; see `Client.mysql`."""
     return _client().mysql(path, **connect_args)
+
+
+def restore() -> None:
+    """Get ready for SnapStart; to be called where the function's module is loaded.
+
+    A snapshot must hold no secret, so the extension hands none out before the restore. This registers a hook that runs right
+    after it, and has the extension log in before the first invocation. Without SnapStart it does nothing.
+    """
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == SNAP_START:
+        from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - only SnapStart's runtimes bring it
+
+        register_after_restore(lambda: _client().restored())

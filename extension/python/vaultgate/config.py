@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from vaultgate.arrival import SNAP_START, kind_of
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import AppRoleSettings, Origin, TlsSettings
 from vaultgate.settings import NOT_YET, SETTINGS
@@ -134,6 +135,8 @@ def load(environ: Mapping[str, str]) -> Config:
     files, wrong = _files(named, values)
     problems.extend(wrong)
     problems.extend(_contradictions(environ, values))
+    if kind_of(environ) == SNAP_START:
+        problems.extend(_not_before_a_snapshot(values, files))
     if problems:
         raise ConfigurationError(problems)
     return Config(
@@ -254,4 +257,13 @@ def _login_problems(environ: Mapping[str, str], method: object) -> list[str]:
     problems = [f"{name} needs VAULTGATE_AUTH_METHOD=approle" for name in given if method == "aws"]
     if not environ.get("VAULT_AUTH_ROLE"):
         problems.append("VAULT_AUTH_ROLE is missing: set it to the name of a role of Vault's AWS auth method")
+    return problems
+
+
+def _not_before_a_snapshot(values: Mapping[str, object], files: tuple[FilePlan, ...]) -> list[str]:
+    """What would put a secret into the snapshot that every sandbox of the version is restored from."""
+    why = "can't be used with SnapStart: the snapshot would hold what it fetched, for every sandbox that is restored from it"
+    problems = [f"VAULTGATE_START=ready {why}; leave it out"] if values["VAULTGATE_START"] == "ready" else []
+    if files:
+        problems.append(f"VAULT_SECRET_PATH {why}; read through the proxy or vaultgate.client instead")
     return problems

@@ -120,6 +120,13 @@ class DeadlineExceeded(Unreachable):
     code = "deadline"
 
 
+class NotRestored(VaultgateError):
+    """The sandbox is still being prepared for its snapshot, which must hold no secret."""
+
+    code = "not-restored"
+    status = 503
+
+
 class Closing(VaultgateError):
     """The sandbox is going away."""
 

@@ -5,11 +5,16 @@ we do anything slow, so that the function's init runs beside our login; Next is 
 that a freeze would hurt, or when waiting longer would hurt more: a Vault that is silent may cost an invocation seconds,
 and only once in a while, not all of its time each time; files are seen to after the token and its leases, and by
 what the broker says has changed; at SHUTDOWN they are removed, and the token is given back.
+
+Where Lambda differs: before a snapshot nothing is done but registering, and the function's restore hook, or the first invocation,
+opens the door; Managed Instances are never frozen and tell of no invocation, so a timer looks after what is due.
 """
 
 from __future__ import annotations
 
-from vaultgate.arrival import EVENTS
+import threading
+
+from vaultgate.arrival import MANAGED, ON_DEMAND, SNAP_START, events_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 _PATIENCE_S = 5.0
 # After waiting in vain, Next is called at once for this long; the work goes on beside the invocations.
 _IN_VAIN_S = 30.0
+# How often a sandbox that hears of no invocation looks whether something is due; most times nothing is.
+_TIMER_S = 1.0
 
 
 class Lifecycle:
@@ -33,7 +40,10 @@ class Lifecycle:
         start: `overlap`, `early` or `ready`, as VAULTGATE_START says.
         serve: makes the broker and opens the door; called once the time has come to spend time.
         files: makes the files' outlet for a broker; None where no files are to be written.
+        kind: how the sandbox came to be.
+        wake: called at each invocation, which proves that a snapshot was restored.
         patience_s: the longest that an init or an invocation is held up for our own work.
+        timer_s: how often what is due is looked after where no invocation is heard of.
     """
 
     def __init__(
@@ -45,7 +55,10 @@ class Lifecycle:
         log: Log,
         *,
         files: Callable[[Broker], Files] | None = None,
+        kind: str = ON_DEMAND,
+        wake: Callable[[], None] = lambda: None,
         patience_s: float = _PATIENCE_S,
+        timer_s: float = _TIMER_S,
     ) -> None:
         self._api = api
         self._start = start
@@ -53,7 +66,11 @@ class Lifecycle:
         self._clock = clock
         self._log = log
         self._open_files = files
+        self._kind = kind
+        self._wake = wake
         self._patience_s = patience_s
+        self._timer_s = timer_s
+        self._ended = threading.Event()
         self._in_vain: Instant | None = None
 
     def run(self) -> None:
@@ -63,7 +80,7 @@ class Lifecycle:
             VaultgateError: under `ready`, why there is no token or a file; otherwise only what Lambda's API raised.
         """
         if self._start != "ready" and not self._api.registered:
-            self._api.register(EVENTS)
+            self._api.register(events_of(self._kind))
         broker = self._serve()
         files = self._open_files(broker) if self._open_files is not None else None
         try:
@@ -72,11 +89,14 @@ class Lifecycle:
                 broker.token(deadline)
                 if files is not None:
                     files.write(deadline)
-                self._api.register(EVENTS)
-            else:
+                self._api.register(events_of(self._kind))
+            elif self._kind != SNAP_START:
                 self._see_to(broker, files, self._patience_s if self._start == "overlap" else 0.0)
+            if self._kind == MANAGED:
+                threading.Thread(target=self._keep_time, args=(broker, files), name="timer", daemon=True).start()
             self._serve_events(broker, files)
         finally:
+            self._ended.set()
             if files is not None:
                 files.remove()
             broker.close()
@@ -88,9 +108,14 @@ class Lifecycle:
                 self._log.info("shutdown", "the sandbox ends", reason=event.reason)
                 return
             if event.kind == "INVOKE":
+                self._wake()
                 broker.invocation(event.deadline_ms)
                 # To be frozen in the middle of a login costs more than a few milliseconds of this invocation.
                 self._see_to(broker, files, min(self._patience_s, broker.deadline() - self._clock.steady()))
+
+    def _keep_time(self, broker: Broker, files: Files | None) -> None:
+        while not self._ended.wait(self._timer_s):
+            self._see_to(broker, files, 0.0)
 
     def _see_to(self, broker: Broker, files: Files | None, seconds: float) -> None:
         """Begin what is due, and wait for its end no longer than this."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 
 from vaultgate import config
-from vaultgate.arrival import EVENTS
+from vaultgate.arrival import MANAGED, SNAP_START, events_of, kind_of
 from vaultgate.clock import Clock
 from vaultgate.errors import ConfigurationError, VaultgateError
 from vaultgate.generation import Generation
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _FINE = 0
 _FAILED = 1
 _CONFIGURATION = 2
+# A managed instance runs many processes of the function at once, and each may keep a connection or two.
+_MANAGED_CONNECTIONS = 512
 
 
 def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
@@ -43,7 +46,7 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
         name: the launcher's file name, by which Lambda knows the extension.
         arrival: what was done already.
     """
-    clock = Clock()
+    clock, kind = Clock(), kind_of(environ)
     try:
         server = origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
     except (KeyError, ValueError):
@@ -56,14 +59,16 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
         settings = config.load(environ)
         require_readable(settings.tls)
     except ConfigurationError as error:
-        return _fail(api, error, Log(sys.stdout, "error", clock))
+        return _fail(api, kind, error, Log(sys.stdout, "error", clock))
     journal = Log(sys.stdout, settings.log_level, clock)
     try:
         listener = _listener(settings, arrival)
     except OSError as error:
         place = f"{settings.listen[0]}:{settings.listen[1]}"
         problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
-        return _fail(api, ConfigurationError([problem]), journal)
+        return _fail(api, kind, ConfigurationError([problem]), journal)
+
+    awake = _awake(kind)
 
     generation = Generation(settings.listen, journal)
 
@@ -74,7 +79,8 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
 
         broker = broker_of(settings, environ, clock, journal, invalidated=generation.advance)
         if listener is not None:
-            proxy.Proxy(listener, broker, settings.guard, journal).start()
+            connections = _MANAGED_CONNECTIONS if kind == MANAGED else proxy.CONNECTIONS
+            proxy.Proxy(listener, broker, settings.guard, journal, awake, connections=connections).start()
         return broker
 
     def files(broker: Broker) -> Files:
@@ -83,14 +89,23 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
         return Files(settings.files, broker, settings, clock, journal)
 
     try:
-        Lifecycle(api, settings.start, serve, clock, journal, files=files if settings.files else None).run()
+        opened = files if settings.files else None
+        Lifecycle(api, settings.start, serve, clock, journal, files=opened, kind=kind, wake=awake.set).run()
     except VaultgateError as error:
-        return _fail(api, error, journal)
+        return _fail(api, kind, error, journal)
     finally:
         generation.end()  # while the port, and so the file's name, is still ours
         if listener is not None:
             listener.close()
     return _FINE
+
+
+def _awake(kind: str) -> threading.Event:
+    """Set once no snapshot is to be taken any more."""
+    awake = threading.Event()
+    if kind != SNAP_START:
+        awake.set()
+    return awake
 
 
 def _listener(settings: Config, arrival: Arrival | None) -> socket.socket | None:
@@ -104,7 +119,7 @@ def _listener(settings: Config, arrival: Arrival | None) -> socket.socket | None
     return proxy.bind(settings.listen) if settings.run_mode != "file" else None
 
 
-def _fail(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
+def _fail(api: RuntimeApi, kind: str, error: VaultgateError, journal: Log) -> int:
     """Tell Lambda, which shows it to whoever deployed the function, and the log."""
     journal.failure(error)
     try:
@@ -112,7 +127,7 @@ def _fail(api: RuntimeApi, error: VaultgateError, journal: Log) -> int:
             api.exit_error(error.code, str(error))
         else:
             if not api.registered:
-                api.register(EVENTS)
+                api.register(events_of(kind))
             api.init_error(error.code, str(error))
     except VaultgateError as unheard:
         journal.error("unheard", f"Lambda did not take the error: {unheard}")

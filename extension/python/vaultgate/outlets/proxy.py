@@ -1,8 +1,8 @@
 """The loopback door: HTTP in, the guard's verdict, the broker's answer out.
 
 Rules: judge the head before anything else happens; one thread per connection, and no more connections than
-`_CONNECTIONS`; whoever is slow is cut off; an error of ours is Vault-shaped JSON, so that every Vault client shows
-it.
+`CONNECTIONS`; whoever is slow is cut off; an error of ours is Vault-shaped JSON, so that every Vault client shows
+it. Before a snapshot the door is shut: nothing is asked of Vault, nothing handed out, nothing random drawn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 
 from vaultgate import guard
 from vaultgate.arrival import BACKLOG
-from vaultgate.errors import MalformedRequest, Refused, VaultgateError
+from vaultgate.errors import MalformedRequest, NotRestored, Refused, VaultgateError
 from vaultgate.http1 import Reader, answer_bytes, keeps_alive
 from vaultgate.model import Answer
 
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from vaultgate.model import Request
 
 HEALTH_PATH = "/v1/sys/vaultgate/health"
+RESTORE_PATH = "/v1/sys/vaultgate/restore"
 _OK = 200
-_CONNECTIONS = 64
-# As many of them may stay open between requests: the others are for whoever comes while those rest.
-_SEATS = 32
+CONNECTIONS = 64
 # Between requests a client may rest; once it has begun to speak, each piece must come soon.
 _REST_S = 300.0
 _PIECE_S = 10.0
@@ -66,15 +65,27 @@ class Proxy:
 
     Args:
         mode: the guard's, `header`, `warn` or `open`.
+        awake: not set before a snapshot; None where none is taken.
+        connections: how many at once.
     """
 
-    def __init__(self, listener: socket.socket, broker: Broker, mode: str, log: Log) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        broker: Broker,
+        mode: str,
+        log: Log,
+        awake: threading.Event | None = None,
+        *,
+        connections: int = CONNECTIONS,
+    ) -> None:
         self._listener = listener
         self._broker = broker
         self._mode = mode
         self._log = log
-        self._places = threading.BoundedSemaphore(_CONNECTIONS)
-        self._seats = threading.BoundedSemaphore(_SEATS)
+        self._awake = awake
+        self._places = threading.BoundedSemaphore(connections)
+        self._seats = threading.BoundedSemaphore(connections // 2)
         self._closed = threading.Event()
 
     def start(self) -> None:
@@ -152,8 +163,10 @@ class Proxy:
             if warning:
                 self._log.warn("guard", warning, method=request.method, path=request.path)
             if request.path == HEALTH_PATH and request.method == "GET":
-                document = json.dumps(self._broker.health()).encode()
-                return Answer(_OK, (("Content-Type", "application/json"),), document)
+                return self._health()
+            if request.path == RESTORE_PATH and request.method == "POST":
+                return self._restore()
+            self._check_awake()
             if guard.uses_our_token(request):
                 guard.check_path(request)
             answer = self._broker.answer(request, self._broker.deadline())
@@ -168,6 +181,27 @@ class Proxy:
         cache = answer.header("X-Vaultgate-Cache")
         self._log.debug("request", "answered", method=request.method, path=request.path, status=answer.status, cache=cache)
         return answer
+
+    def _check_awake(self) -> None:
+        if self._awake is not None and not self._awake.is_set():
+            raise NotRestored(
+                "the sandbox is being prepared for its snapshot, which must hold no secret",
+                "call vaultgate.client.restore() where the module is loaded, and read secrets in the handler",
+            )
+
+    def _health(self) -> Answer:
+        return Answer(_OK, (("Content-Type", "application/json"),), json.dumps(self._broker.health()).encode())
+
+    def _restore(self) -> Answer:
+        """Open the door and log in, while the function's restore hook waits; a Vault that is away must not fail the restore."""
+        if self._awake is not None and not self._awake.is_set():
+            self._awake.set()
+            self._log.info("restored", "the sandbox was restored from its snapshot")
+        try:
+            self._broker.token(self._broker.deadline())
+        except VaultgateError as error:
+            self._log.warn("restored-without-login", error.message, code=error.code)
+        return self._health()
 
 
 def _part(connection: socket.socket) -> None:
