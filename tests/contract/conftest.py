@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from tests.simulators.clock import MovableClock
 from tests.simulators.extension import KEYS
-from tests.simulators.vault import SERVER_ID, SimulatedVault
+from tests.simulators.vault import BATCH_ROLE, SERVER_ID, SimulatedVault
 
 from vaultgate.approle import AppRoleLogin
 from vaultgate.auth import AwsLogin, Token
@@ -193,6 +193,10 @@ def real_side(stack: Stack) -> Iterator[RealSide]:
         client.sys.enable_auth_method("approle")
         terms = {"token_policies": "records", "token_no_default_policy": True, "token_ttl": "1h"}
         client.write_data(APPROLE, data=terms)
+        usual = client.read("auth/aws/role/records")["data"]
+        terms = {name: usual[name] for name in ("auth_type", "bound_iam_principal_arn", "resolve_aws_unique_ids")}
+        terms |= {"token_policies": "records", "token_no_default_policy": True, "token_type": "batch", "token_ttl": "1h"}
+        client.write_data(f"auth/aws/role/{BATCH_ROLE}", data=terms)
     side = RealSide(stack)
     yield side
     side.network.close()  # type: ignore[attr-defined] - Connections

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.simulators.vault import BATCH_ROLE
 
 from vaultgate.errors import Denied, LoginRefused
 from vaultgate.model import Request
@@ -235,6 +236,28 @@ def test_revoke_self_ends_leases(caller: Caller, token: Secret, eventually: Call
     answer = caller.call("POST", "auth/token/revoke-self", {}, token)
     assert (answer.status, answer.body) == (204, b"")
     eventually(lambda: caller.call("PUT", "sys/leases/lookup", {"lease_id": lease_id}, caller.root).status == 400)
+
+
+def test_batch_token(caller: Caller) -> None:
+    """A batch token has no accessor, can be neither renewed nor revoked, and may look itself up."""
+    token = caller.login(caller.side.keys(), VAULT_AUTH_ROLE=BATCH_ROLE)
+    assert token.secret.reveal().startswith("hvb.")
+    assert (token.accessor, token.batch, token.renewable) == ("", True, False)
+    assert read(caller.call("GET", LOOKUP, None, token.secret))["data"]["policies"] == ["records"]
+    for verb, said in (("renew-self", "batch tokens cannot be renewed"), ("revoke-self", "batch tokens cannot be revoked")):
+        answer = caller.call("POST", f"auth/token/{verb}", {}, token.secret)
+        assert (answer.status, errors(answer)) == (400, [said])
+
+
+def test_the_leases_of_a_batch_token(caller: Caller, token: Secret, eventually: Callable[[Callable[[], object]], None]) -> None:
+    """They can be revoked one by one by whoever may: our policy doesn't grant that, as service tokens don't need it."""
+    batch = caller.login(caller.side.keys(), VAULT_AUTH_ROLE=BATCH_ROLE)
+    lease_id = read(caller.call("GET", CREDS, None, batch.secret))["lease_id"]
+    with pytest.raises(Denied):
+        caller.vault.revoke_lease(lease_id, batch.secret, caller.deadline)
+    caller.vault.revoke_lease(lease_id, caller.root, caller.deadline)
+    eventually(lambda: caller.call("PUT", "sys/leases/lookup", {"lease_id": lease_id}, token).status == 400)
+    caller.vault.revoke_lease(lease_id, caller.root, caller.deadline)  # once more does no harm
 
 
 def test_wrapping(caller: Caller, token: Secret) -> None:

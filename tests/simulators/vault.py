@@ -46,6 +46,7 @@ _MOUNTS: dict[str, dict[str, Any]] = {
     "database": {"type": "database", "options": {}},
 }
 _OPEN = ("sys/health", "auth/aws/login", "auth/approle/login", "sys/wrapping/lookup", "sys/wrapping/unwrap")
+BATCH_ROLE = "records-batch"
 ROLE_ID = "7f8c1a5e-0000-4000-8000-00000000a001"
 
 
@@ -185,6 +186,12 @@ class SimulatedVault:
         with self._lock:
             self.leases.clear()
 
+    def outlive(self, seconds: float) -> None:
+        """Let the tokens live this much longer: it is the extension's clock that was set ahead, not Vault's."""
+        with self._lock:
+            for token in self.tokens.values():
+                token.ends += seconds
+
     # --- Transport ---
 
     def exchange(self, origin: Origin, request: Request, deadline: float) -> Answer:
@@ -295,7 +302,7 @@ class SimulatedVault:
         role = document.get("role")
         if role is None:
             raise _Refusal(400, "didn't supply required authentication values")
-        if role != "records":
+        if role not in {"records", BATCH_ROLE}:
             raise _Refusal(400, f"entry for role {role} not found")
         headers = json.loads(b64decode(document["iam_request_headers"]))
         said = next((value for name, value in headers.items() if name.lower() == "x-vault-aws-iam-server-id"), None)
@@ -309,7 +316,8 @@ class SimulatedVault:
         if self.principal.split("/")[-2:-1] != [ROLE_ARN.rpartition("/")[2]]:
             raise _Refusal(400, f'IAM Principal "{self.principal}" does not belong to the role "{role}"')
         self.logins += 1
-        token = self._mint("records", self._clock.wall() + self.token_ttl_s, batch=self.token_type == "batch")
+        batch = self.token_type == "batch" or role == BATCH_ROLE
+        token = self._mint("records", self._clock.wall() + self.token_ttl_s, batch=batch)
         return _json(200, _envelope(auth=self._auth(token)))
 
     def _approle_login(self, document: dict[str, Any]) -> Answer:
@@ -358,6 +366,8 @@ class SimulatedVault:
             ttl = 0 if token.ends == float("inf") else max(0, int(token.ends - self._clock.wall()))
             return _secret({"id": token.id, "accessor": token.accessor, "ttl": ttl, "policies": [token.policy]})
         if verb == "renew-self":
+            if token.batch:
+                raise _Refusal(400, "batch tokens cannot be renewed")
             now = self._clock.wall()
             token.ends = min(now + self.token_ttl_s, token.began + self.token_max_s)
             return _json(200, _envelope(auth=self._auth(token) | {"lease_duration": int(token.ends - now)}))

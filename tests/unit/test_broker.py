@@ -591,17 +591,6 @@ def test_after_close_nobody_logs_in(extension: Extension) -> None:
     assert extension.server.logins == 0
 
 
-def test_batch_token_is_left_with_a_warning() -> None:
-    """Batch tokens can't be revoked: that is said, with how many leases are left to end by themselves."""
-    extension = Extension()
-    extension.server.token_type = "batch"
-    extension.ask()
-    extension.broker.close()
-    assert extension.server.count("POST", "auth/token/revoke-self") == 0
-    [line] = [line for line in extension.logged if line["event"] == "token-left"]
-    assert (line["level"], line["leases"]) == ("warn", 1)
-
-
 # --- tokens ---
 
 

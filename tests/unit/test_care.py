@@ -127,6 +127,144 @@ def test_near_its_max_ttl_the_token_is_replaced_and_lives_until_its_last_lease_i
     assert extension.server.logins == 2
 
 
+GRANT = ("sys/leases/revoke", {"update"})
+
+
+def batch(*rules: tuple[str, set[str]], **environ: str) -> Extension:
+    """An extension whose role gives batch tokens, with these rules beside the usual policy."""
+    extension = Extension(**environ)
+    extension.server.token_type = "batch"
+    extension.server.policies["records"] += rules
+    return extension
+
+
+def fetch(extension: Extension, leases: int) -> None:
+    """Make Vault lease so many credentials, all of which stay in use."""
+    for _ in range(leases):
+        extension.ask(CREDS, ("X-Vault-Cache-Control", "nocache"))
+
+
+def test_the_leases_of_a_batch_token_are_revoked_one_by_one() -> None:
+    """At SHUTDOWN a policy that grants sys/leases/revoke leaves no lease behind, though the token stays until its TTL."""
+    extension = batch(GRANT)
+    fetch(extension, 20)
+    extension.broker.close()
+    assert extension.server.leases == {}
+    assert extension.server.count("PUT", "sys/leases/revoke") == 20
+    assert extension.server.count("POST", "auth/token/revoke-self") == 0
+    (line,) = [line for line in extension.logged if line["event"] == "leases-revoked"]
+    assert (line["leases"], line["token_ends_in_s"]) == (20, 3600)
+
+
+def test_leases_that_may_not_be_revoked_are_counted() -> None:
+    """Where the policy denies it, one warning says how many leases stay, and what to grant; Vault isn't asked for each."""
+    extension = batch()
+    fetch(extension, 20)
+    extension.broker.close()
+    assert len(extension.server.leases) == 20
+    assert extension.server.count("PUT", "sys/leases/revoke") <= 8
+    (line,) = [line for line in extension.logged if line["level"] == "warn"]
+    assert (line["event"], line["code"], line["leases"], line["revoked"]) == ("leases-left", "denied", 20, 0)
+    assert "sys/leases/revoke" in line["hint"]
+
+
+def test_no_more_than_a_second_is_spent_on_leases() -> None:
+    """A Vault that is slow at the end leaves the rest of the leases to their TTL; they are counted."""
+    extension = batch(GRANT)
+    fetch(extension, 50)
+    extension.server.delay_s = 0.2
+    began = extension.clock.steady()
+    extension.broker.close()
+    # Eight calls may be under way when the second is over, each of which moves the one clock.
+    assert extension.clock.steady() - began <= 1 + 8 * 0.2
+    (line,) = [line for line in extension.logged if line["event"] == "leases-left"]
+    assert line["code"] == "deadline"
+    assert line["leases"] + line["revoked"] == 50
+    assert line["leases"] >= len(extension.server.leases) > 0
+
+
+def test_a_lease_that_is_over_is_not_revoked() -> None:
+    """Only what Vault still holds is named to it at the end: neither what is past its TTL nor a batch of nothing."""
+    extension = batch(GRANT)
+    fetch(extension, 2)
+    extension.clock.advance(601)
+    fetch(extension, 1)
+    extension.broker.close()
+    assert extension.server.count("PUT", "sys/leases/revoke") == 1
+    assert extension.server.leases == {}
+
+
+def test_a_renewed_lease_of_a_batch_token_is_still_revoked() -> None:
+    """A renewal lengthens a lease's life, in the record of what must be given back too."""
+    extension = batch(GRANT)
+    extension.server.token_ttl_s = 7200
+    extension.ask()
+    extension.ask()
+    extension.clock.advance(410)
+    invoke(extension)
+    extension.clock.advance(500)
+    extension.broker.close()
+    assert (extension.server.count("PUT", "sys/leases/renew"), extension.server.leases) == (1, {})
+
+
+def test_a_caller_can_have_a_batch_tokens_leases_revoked() -> None:
+    """`X-Vault-Token-Options: revoke` ends what can be ended, and the request goes with a new token."""
+    extension = batch(GRANT)
+    first = user(extension.ask())
+    answer = extension.ask(CREDS, ("X-Vault-Token-Options", "revoke"))
+    assert answer.ok
+    assert user(answer) != first
+    assert (extension.server.logins, len(extension.server.leases)) == (2, 1)
+
+
+@pytest.mark.parametrize(("ttl_s", "warned"), [(3600, []), (3601, [3601])])
+def test_a_long_lease_is_warned_of(ttl_s: int, warned: list[int]) -> None:
+    """A lease of more than an hour would outlive a killed sandbox for long; its role is named, once."""
+    extension = Extension()
+    extension.server.token_ttl_s = 100_000
+    extension.server.lease_ttl_s = ttl_s
+    fetch(extension, 3)
+    found = [line for line in extension.logged if line["event"] == "lease-long"]
+    assert [line["ttl_s"] for line in found] == warned
+    assert all((line["level"], line["path"]) == ("warn", CREDS) for line in found)
+
+
+def test_a_lease_is_as_long_as_its_token_lets_it() -> None:
+    """A lease of a day under a token of an hour ends with that token: no warning."""
+    extension = Extension()
+    extension.server.lease_ttl_s = 86_400
+    fetch(extension, 1)
+    assert "lease-long" not in extension.events
+
+
+def test_a_token_that_is_over_by_our_clocks_only_is_given_back(extension: Extension) -> None:
+    """Somebody sets the time ahead: another token is got at once, and the old one, which lives on in Vault, goes soon after."""
+    extension.ask()
+    extension.clock.freeze(3700)
+    extension.server.outlive(3700)
+    assert user(extension.ask())
+    assert extension.server.logins == 2
+    assert len(extension.server.tokens) == 3  # with root's
+    extension.clock.advance(61)
+    invoke(extension)
+    assert len(extension.server.tokens) == 2
+    assert "token-revoked" in extension.events
+
+
+def test_a_token_that_is_over_for_good_is_not_given_back(extension: Extension) -> None:
+    """Where both clocks say that it is over there is nothing to give back; where one does and Vault agrees, it is no warning."""
+    extension.ask()
+    extension.clock.advance(3700)
+    extension.ask()
+    extension.clock.freeze(3700)
+    extension.ask()
+    extension.clock.advance(61)
+    invoke(extension)
+    assert extension.server.logins == 3
+    assert extension.server.count("POST", "auth/token/revoke-self") == 1
+    assert not [line for line in extension.logged if line["level"] == "warn"]
+
+
 def test_a_batch_token_is_replaced_without_a_renewal(extension: Extension) -> None:
     """Batch tokens can't be renewed; the extension doesn't try, and keeps what the new one fetches."""
     extension.server.token_type = "batch"

@@ -167,7 +167,7 @@ class Broker:
         with self._lock:
             if not self._closing and self._shelf.peek(key) is entry:
                 self._shelf.put(key, renewed)
-        self._session.leased(token, renewed.lifetime)
+        self._session.leased(token, entry.lease_id, renewed.lifetime)
         return True
 
     def _forget(self, token: Token) -> None:
@@ -304,7 +304,7 @@ class Broker:
             return None
         if lease_id and ttl_s > 0:
             life = self._life(sent, ttl_s, token)
-            self._session.leased(token, life)
+            self._session.leased(token, lease_id, life)
             return Entry(answer, lease_id, life, token.name, renewable=document.get("renewable") is True)
         if request.method not in READS:
             return None

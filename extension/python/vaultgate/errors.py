@@ -66,7 +66,7 @@ class Unwritable(VaultgateError):
 
 
 class NoCredentials(VaultgateError):
-    """The sandbox has no AWS credentials to sign a login with."""
+    """There is nothing to log in with: no AWS credentials, or no id of an AppRole that can be read."""
 
     code = "no-credentials"
     status = 503

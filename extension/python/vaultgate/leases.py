@@ -60,6 +60,10 @@ class Lifetime:
         sent = self.sent
         return now.wall - sent.wall >= usable_s or now.steady - sent.steady >= usable_s
 
+    def ended(self, now: Instant) -> bool:
+        """Whether it is past its very end, margin or not, by both clocks: then there is nothing left in Vault to give back."""
+        return min(now.wall - self.sent.wall, now.steady - self.sent.steady) >= self.ttl_s
+
     def within(self, other: Lifetime, now: Instant) -> Lifetime:
         """This life, cut short where `other` ends first: a lease dies with its token."""
         surplus = self.remaining_s(now) - other.remaining_s(now)

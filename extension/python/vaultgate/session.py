@@ -12,7 +12,9 @@ import threading
 from vaultgate.errors import Closing, DeadlineExceeded, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.guard import redact
+from vaultgate.handback import Handback
 from vaultgate.leases import due
+from vaultgate.ledger import Ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ _REVOKE_S = 1.0
 _LINGER_S = 60.0
 # A renewal that gives less than this share of the first life says that the token's max TTL is near.
 _WORTHWHILE = 0.5
+# What a killed sandbox leaves behind stays for a lease's TTL. A longer one than this buys nothing: a lease is seen to at an
+# INVOKE once a third of its life is left, so three times Lambda's longest invocation, 15 minutes, outlasts every invocation.
+_LONG_S = 3600.0
 
 
 class Session:
@@ -52,7 +57,9 @@ class Session:
         self._token: Token | None = None
         self._retired: list[Token] = []
         self._retired_at: dict[str, Instant] = {}
-        self._last_lease: dict[str, Lifetime] = {}  # by token: what of a token's leases ends last
+        self._handback = Handback(vault, clock, log)
+        self._ledger = Ledger()
+        self._long: set[str] = set()  # where leases come from that were said to be long
         self._flight: Flight | None = None
         self._healed: Instant | None = None
         self._closing = False
@@ -112,7 +119,7 @@ class Session:
             spent = self._spent(now)
             self._retired = [one for one in self._retired if one not in spent]
         if over:
-            self._log.info("token-over", "the token's life is over; logging in anew")
+            self._log.info("token-over", "the token's life is over by our clocks; logging in anew")
         try:
             if token is None:
                 self.token(deadline)
@@ -123,13 +130,18 @@ class Session:
         for one in spent:
             self._give_back(one, min(deadline, self._clock.steady() + _REVOKE_S))
 
-    def leased(self, token: Token, lifetime: Lifetime) -> None:
-        """Take note of a lease that was got with a token."""
+    def leased(self, token: Token, lease_id: str, lifetime: Lifetime) -> None:
+        """Take note of a lease that was got, or renewed, with a token; warn, once for each place, if it is a long one."""
         now = self._clock.now()
+        role = lease_id.rpartition("/")[0]
         with self._lock:
-            known = self._last_lease.get(token.name)
-            if known is None or known.remaining_s(now) < lifetime.remaining_s(now):
-                self._last_lease[token.name] = lifetime
+            self._ledger.note(token, lease_id, lifetime, now)
+            long = lifetime.ttl_s > _LONG_S and role not in self._long
+            if long:
+                self._long.add(role)
+        if long:
+            words = "a sandbox that is killed leaves its leases behind for this long; an hour is enough for any invocation"
+            self._log.warn("lease-long", words, path=role, ttl_s=int(lifetime.ttl_s))
 
     def heal(self, token: Token, deadline: float) -> bool:
         """After Vault refused a token: True if it was dead, and another can be had."""
@@ -148,6 +160,7 @@ class Session:
             if self._is_current(token):
                 self._token = None
                 self._healed = now
+                self._ledger.close(token)
         self._forget(token)
         self._log.warn("token-dead", "Vault no longer knows our token; logging in anew", accessor=token.accessor)
         return True
@@ -163,6 +176,9 @@ class Session:
         if token is None:
             return
         self._forget(token)
+        if token.batch:
+            self._give_back(token, deadline)
+            return
         self._vault.revoke_self(token.secret, deadline)
         self._log.info("token-renounced", "the token was revoked at a caller's wish", accessor=token.accessor)
 
@@ -216,15 +232,17 @@ class Session:
         """Replaced tokens that nothing handed out depends on any more."""
         spent = []
         for token in self._retired:
-            last = self._last_lease.get(token.name)
             # A read that took it before it was replaced may still be on its way, and bring a lease.
             lingers = now.since(self._retired_at[token.name]) < _LINGER_S
-            if not lingers and (last is None or last.over(now)):
+            if not lingers and not self._ledger.in_use(token, now):
                 spent.append(token)
         return spent
 
-    def _log_in(self, flight: Flight, deadline: float, replaced: Token | None = None) -> Token:
-        """Log in for all who wait for the flight; the token that this replaces is retired at the same moment."""
+    def _log_in(self, flight: Flight, deadline: float) -> Token:
+        """Log in for all who wait for the flight; the token that this replaces is retired at the same moment.
+
+        So is one that is over only by our clocks: a freeze or somebody who sets the time doesn't end it in Vault.
+        """
         started = self._clock.steady()
         try:
             token = self._login.login(deadline)
@@ -236,9 +254,9 @@ class Session:
             self._take_off(flight, VaultgateError("the login broke off"))
             raise
         with self._lock:
-            if replaced is not None and self._is_current(replaced):
-                self._retired.append(replaced)
-                self._retired_at[replaced.name] = self._clock.now()
+            if self._token is not None:
+                self._retired.append(self._token)
+                self._retired_at[self._token.name] = self._clock.now()
             self._token = token
             self._flight = None
         flight.land()
@@ -277,17 +295,11 @@ class Session:
             if self._flight is not None or self._closing or not self._is_current(token):
                 return
             flight = self._flight = Flight()
-        self._log_in(flight, deadline, token)
+        self._log_in(flight, deadline)
 
     def _give_back(self, token: Token, deadline: float, held: int = 0) -> None:
-        if token.batch:
-            self._log.warn("token-left", "a batch token can't be revoked; its leases end by their TTL", leases=held)
-            return
-        try:
-            self._vault.revoke_self(token.secret, deadline)
-        except VaultgateError as error:
-            left = token.lifetime.remaining_s(self._clock.now())
-            ends = int(left) if left < float("inf") else None
-            self._log.warn("revoke-failed", str(error), code=error.code, accessor=token.accessor, ends_in_s=ends)
-        else:
-            self._log.info("token-revoked", "the token was given back", accessor=token.accessor, leases=held)
+        with self._lock:
+            leases = self._ledger.living(token, self._clock.now())
+            self._ledger.close(token)
+            self._retired_at.pop(token.name, None)
+        self._handback.give_back(token, leases, deadline, held)

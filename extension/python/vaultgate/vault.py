@@ -180,6 +180,16 @@ class Vault:
         if not answer.ok:
             raise meaning(answer, "auth/token/revoke-self")
 
+    def revoke_lease(self, lease_id: str, token: Secret, deadline: float) -> None:
+        """End a lease; fine if it is over already.
+
+        Raises:
+            VaultgateError: Vault didn't say that it will.
+        """
+        answer = self.call("PUT", "sys/leases/revoke", {"lease_id": lease_id}, token, deadline)
+        if not answer.ok:
+            raise meaning(answer, "sys/leases/revoke")
+
     def _document(self, method: str, path: str, body: dict[str, object], token: Secret, deadline: float) -> dict[str, object]:
         answer = self.call(method, path, body, token, deadline)
         if not answer.ok:
