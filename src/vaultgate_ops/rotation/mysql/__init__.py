@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: the doors that the strategies use."""

@@ -1,0 +1,77 @@
+"""Puts a rotation together from its doors.
+
+Rules: this is the one place that knows all parts; every door can be handed in, so that tests break them one call at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vaultgate_ops.rotation.engine import Engine
+from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.mysql.server import connect as connect_for_real
+from vaultgate_ops.rotation.rotators import Rotators
+from vaultgate_ops.rotation.strategies.database import Doors
+from vaultgate_ops.rotation.strategies.dual import Dual
+from vaultgate_ops.rotation.strategies.single import Single
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vaultgate_ops.clock import Clock
+    from vaultgate_ops.rotation.mysql.server import Connect
+    from vaultgate_ops.rotation.rotators import Rds
+    from vaultgate_ops.rotation.service import SecretsManager
+    from vaultgate_ops.rotation.settings import Settings
+    from vaultgate_ops.rotation.strategies.protocol import Strategy
+
+STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {Dual.name: Dual, Single.name: Single}
+
+
+def build(
+    settings: Settings,
+    store: SecretsManager,
+    clock: Clock,
+    *,
+    connect: Connect = connect_for_real,
+    rds: Callable[[], Rds] | None = None,
+    vault: Callable[[str], Mapping[str, Any]] | None = None,
+) -> Engine:
+    """An engine for the secrets of a store.
+
+    Args:
+        settings: the function's.
+        store: Secrets Manager's door.
+        clock: tells how old a value is.
+        connect: opens database sessions.
+        rds: makes boto3's RDS client.
+        vault: reads a path of Vault.
+    """
+    rotators = Rotators(store, settings.hosts, rds or _rds, vault or _vault)
+    doors = Doors(connect, rotators, settings.ca_file)
+    strategies = {name: make(doors) for name, make in STRATEGIES.items()}
+
+    def choose(fields: Mapping[str, object]) -> Strategy:
+        name = fields.get("strategy") or settings.strategy or ("dual" if fields.get("masterarn") else "single")
+        if name not in strategies:
+            raise RotationError("strategy-unknown", f"There is no strategy {name!r}.", f"Valid: {', '.join(sorted(strategies))}.")
+        return strategies[str(name)]
+
+    return Engine(store, choose, lambda: store.random_password(settings.password), clock, settings.grace_s)
+
+
+def _rds() -> Rds:
+    import boto3  # noqa: PLC0415 - only for rotators that RDS manages
+
+    client: Rds = boto3.client("rds")
+    return client
+
+
+def _vault(path: str) -> Mapping[str, Any]:
+    from vaultgate import client  # noqa: PLC0415 - only where the function has Vaultgate's layer
+    from vaultgate.errors import VaultgateError  # noqa: PLC0415 - as above
+
+    try:
+        return client.read(path).data
+    except VaultgateError as error:
+        raise RotationError("rotator-unreadable", f"Vault's {path} can't be read: {error.code}.", error.hint) from None

@@ -1,0 +1,107 @@
+"""`dual`: one user, two valid passwords.
+
+| who has | before the rotation | after setSecret | after finishSecret | after grace_s | at the next setSecret |
+|---|---|---|---|---|---|
+| the new password (N) | - | works | works, is AWSCURRENT | works | works, is the older one then |
+| the current one (N-1) | works | works | works, is AWSPREVIOUS | ends, if the sweeper runs | ends |
+| the one before (N-2) | works until swept | ended | ended | ended | ended |
+
+Rules: what the server accepts is read, not guessed: each host entry's hashes are compared with those of AWSPENDING and
+AWSCURRENT, and set to just these two in one statement. A crash before it leaves an entry as it was, after it as it will be, so
+every retry ends the same; a step of an old rotation finds its password accepted and changes nothing.
+MySQL keeps the second password apart: see `mysql.secondary`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.mysql import passwords
+from vaultgate_ops.rotation.mysql.secret import DatabaseSecret
+from vaultgate_ops.rotation.strategies.database import Values, renewed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vaultgate_ops.rotation.model import Change, SecretValue
+    from vaultgate_ops.rotation.mysql.accounts import Account
+    from vaultgate_ops.rotation.mysql.administration import Administration
+    from vaultgate_ops.rotation.strategies.database import Doors
+
+
+class Dual:
+    """The strategy.
+
+    Args:
+        doors: to the databases.
+    """
+
+    name = "dual"
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    def propose(self, token: str, change: Change, draw: Callable[[], str]) -> SecretValue:  # noqa: ARG002 - the protocol's
+        """The same user, a new password."""
+        Values(change)
+        return renewed(change.current, draw())
+
+    def check(self, change: Change) -> None:
+        """Refuse another user, host, rotator."""
+        values = Values(change)
+        values.check(frozenset({values.current.username}))
+        self._doors.rotators.vouch(values.current)
+
+    @contextmanager
+    def hold(self, change: Change) -> Iterator[_Held]:
+        """Hold the server as the rotator."""
+        values = Values(change)
+        with self._doors.administration(values.current, change.secret_id) as administration:
+            yield _Held(self._doors, administration, values)
+
+    def grace_s(self, current: SecretValue) -> float | None:
+        """What the secret says."""
+        return DatabaseSecret.parse(current).grace_s
+
+
+class _Held:
+    def __init__(self, doors: Doors, administration: Administration, values: Values) -> None:
+        self._doors, self._administration, self._values = doors, administration, values
+
+    def apply(self) -> None:
+        """Make the server accept AWSPENDING and AWSCURRENT, at each host entry."""
+        self._accept([self._values.wanted.password, self._values.current.password])
+
+    def prove(self) -> None:
+        """Log in with either, and run the probe with the new one."""
+        self._accounts()
+        self._doors.prove(self._values.wanted)
+        if not self._values.rehearsal:
+            self._doors.prove(self._values.current, probe=False)
+
+    def ready(self) -> None:
+        """Log in with the new one."""
+        self._doors.prove(self._values.wanted, probe=False)
+
+    def retire(self, *, sessions: bool) -> bool:
+        """Make the server accept AWSCURRENT only."""
+        self._doors.prove(self._values.current, probe=False)
+        changed = self._accept([self._values.current.password])
+        if sessions:
+            self._doors.end_sessions(self._values.current)
+        return changed
+
+    def _accept(self, wanted: list[str]) -> bool:
+        found = self._accounts()
+        changed = [passwords.accept(self._administration, account, wanted) for account in found]
+        return any(changed)
+
+    def _accounts(self) -> list[Account]:
+        found = list(self._administration.accounts(self._values.current.username).values())
+        if not found:
+            raise RotationError("user-missing", f"There is no user {self._values.current.username!r}.", "Create it.")
+        for account in found:
+            passwords.fit(account)
+        return found

@@ -1,0 +1,74 @@
+"""What the engine asks of a strategy.
+
+Rules: small enough for a service with four verbs: an API that allows two keys creates one in `propose`, verifies it in
+`Hold.prove`, promotes it in `Hold.ready`, retires the older in `Hold.retire`. Whatever a method does, doing it again from any
+state in between must come to the same end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from vaultgate_ops.rotation.model import Change, SecretValue
+
+
+class Hold(Protocol):
+    """The service, held so that no other step of this secret runs."""
+
+    def apply(self) -> None:
+        """Make the pending value valid, beside the current one where that is possible.
+
+        Raises:
+            RotationError: ``password-policy`` if the service will never accept this value.
+        """
+
+    def prove(self) -> None:
+        """Show that the pending value does all that the current one does; without a pending one, that rotation would work."""
+
+    def ready(self) -> None:
+        """Show that the pending value works at this moment, just before it becomes the current one."""
+
+    def retire(self, *, sessions: bool) -> bool:
+        """End what is older than the current value; gives whether there was anything.
+
+        Args:
+            sessions: end open sessions too.
+        """
+
+
+class Strategy(Protocol):
+    """One way of rotating."""
+
+    @property
+    def name(self) -> str:
+        """What the secret's ``strategy`` calls it."""
+
+    def propose(self, token: str, change: Change, draw: Callable[[], str]) -> SecretValue:
+        """The new value.
+
+        Args:
+            token: the version it will be; the same whenever this is called again.
+            change: without a pending value.
+            draw: gives a new random password.
+        """
+
+    def check(self, change: Change) -> None:
+        """Refuse values that don't belong together, before anybody is contacted.
+
+        Raises:
+            RotationError: ``value-changed`` or what is wrong with a field.
+        """
+
+    def hold(self, change: Change) -> AbstractContextManager[Hold]:
+        """Contact the service and keep other steps of this secret out until the block is left.
+
+        Raises:
+            RotationError: ``rotation-running`` or why there is no contact.
+        """
+
+    def grace_s(self, current: SecretValue) -> float | None:
+        """How long an older value may live on, in seconds; None until the next rotation."""
