@@ -10,9 +10,10 @@ from pymysql.err import OperationalError
 from tests.simulators.clock import MovableClock
 from tests.simulators.fork import in_a_fork
 
+from vaultgate.database_user import hints_at_revocation
 from vaultgate.errors import ProtocolViolation, Unreachable
 from vaultgate.leases import Lifetime
-from vaultgate.pool import MysqlPool, hints_at_revocation
+from vaultgate.pool import MysqlPool
 from vaultgate.vault_secret import VaultSecret
 
 TTL_S = 600

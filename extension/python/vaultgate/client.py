@@ -44,6 +44,7 @@ from vaultgate.vault_secret import VaultSecret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     from vaultgate.generation import Seen
@@ -171,6 +172,23 @@ class Client:
 
         return MysqlPool(lambda: self.read(path), self.lease_is_dead, connect, connect_args, self._clock)
 
+    def sqlalchemy_creator(self, path: str, **connect_args: Any) -> Callable[[], Any]:
+        """For `create_engine("mysql+pymysql://", creator=...)`: PyMySQL connections with the credential at `path`.
+
+        SQLAlchemy's pool then replaces a connection when its lease is over, or dead by Vault's word after an error that hints at
+        it; nothing else has to be set up. What its URL says of host, user and so on doesn't count.
+
+        Args:
+            path: of a dynamic or static role of Vault's database engine.
+            **connect_args: for `pymysql.connect`, without user and password.
+        """
+        from pymysql import connect  # noqa: PLC0415 - as above
+
+        from vaultgate.database_user import Connector  # noqa: PLC0415 - as above
+        from vaultgate.sqlalchemy_pool import creator  # noqa: PLC0415 - as above
+
+        return creator(Connector(lambda: self.read(path), self.lease_is_dead, connect, connect_args, self._clock))
+
     def lease_is_dead(self, lease_id: str) -> bool:
         """Whether Vault says that a lease is no more; False where it doesn't say.
 
@@ -247,3 +265,8 @@ def restore() -> None:
         from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - only SnapStart's runtimes bring it
 
         register_after_restore(lambda: _client().restored())
+
+
+def sqlalchemy_creator(path: str, **connect_args: Any) -> Callable[[], Any]:
+    """What `sqlalchemy.create_engine` takes as `creator`; see `Client.sqlalchemy_creator`."""
+    return _client().sqlalchemy_creator(path, **connect_args)
