@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import json
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from vaultgate_ops.audit.model import Destination
+from typing import NamedTuple
 
 BATCH_BYTES = 1_048_576
 BATCH_EVENTS = 10_000
 BATCH_SPAN_MS = 24 * 3600 * 1000
 EVENT_OVERHEAD = 26
+_CONTROLS = bytes(range(32))
 
 
 class Body(NamedTuple):
@@ -45,8 +43,9 @@ class Batcher:
     """
 
     def __init__(self, group: str, stream: str) -> None:
-        self._opening = f'{{"logGroupName":{json.dumps(group)},"logStreamName":{json.dumps(stream)},"logEvents":['
-        self._events: list[str] = []
+        names = f'{{"logGroupName":{json.dumps(group)},"logStreamName":{json.dumps(stream)},"logEvents":['
+        self._opening = names.encode()
+        self._events: list[bytes] = []
         self._stamps: list[int] = []
         self._earliest = self._latest = self._bytes = 0
         self._sorted = True
@@ -56,36 +55,32 @@ class Batcher:
         """How many events wait in the body under way."""
         return len(self._events)
 
-    def fits(self, timestamp: int, size: int) -> bool:
-        """Whether an event may still be added to the body under way; into an empty one every legal event fits.
+    def add(self, timestamp: int, message: bytes) -> bool:
+        """Add an event; whether it fitted. Into an empty body every legal event fits.
 
         Args:
             timestamp: ms since 1970.
-            size: bytes of its message in UTF-8.
+            message: UTF-8, 1 to 1,048,550 bytes.
         """
-        return (
-            self._bytes + size + EVENT_OVERHEAD <= BATCH_BYTES
-            and len(self._events) < BATCH_EVENTS
-            and timestamp - self._earliest <= BATCH_SPAN_MS
-            and self._latest - timestamp <= BATCH_SPAN_MS
-        )
-
-    def add(self, timestamp: int, message: str, size: int) -> None:
-        """Add an event that fits.
-
-        Args:
-            timestamp: ms since 1970.
-            message: not empty.
-            size: its bytes in UTF-8.
-        """
+        # No calls that could be spared: this is done for each line.
+        size = len(message) + EVENT_OVERHEAD
+        if (
+            self._bytes + size > BATCH_BYTES
+            or len(self._events) >= BATCH_EVENTS
+            or timestamp - self._earliest > BATCH_SPAN_MS
+            or self._latest - timestamp > BATCH_SPAN_MS
+        ):
+            return False
         if timestamp < self._latest:
             self._sorted = False
         else:
             self._latest = timestamp
-        self._earliest = min(self._earliest, timestamp)
-        self._bytes += size + EVENT_OVERHEAD
+        if timestamp < self._earliest:  # noqa: PLR1730 - as above
+            self._earliest = timestamp
+        self._bytes += size
         self._stamps.append(timestamp)
-        self._events.append(f'{{"timestamp":{timestamp},"message":{encode_basestring(message)}}}')
+        self._events.append(b'{"timestamp":%d,"message":"%b"}' % (timestamp, _escaped(message)))
+        return True
 
     def take(self) -> Body:
         """The body under way, of at least one event; the next one is empty."""
@@ -93,7 +88,10 @@ class Batcher:
         if not self._sorted:
             stamps = self._stamps
             events = [events[place] for place in sorted(range(len(events)), key=stamps.__getitem__)]
-        content = f"{self._opening}{','.join(events)}]}}".encode()
+        # One join, so that no second copy of a megabyte is made.
+        events[0] = self._opening + events[0]
+        events[-1] += b"]}"
+        content = b",".join(events)
         body = Body(content, len(events), self._earliest, self._latest)
         self._start()
         return body
@@ -103,13 +101,22 @@ class Batcher:
         self._earliest, self._latest, self._sorted = 1 << 62, 0, True
 
 
-def events_of(body: Body) -> list[tuple[int, str]]:
+def _escaped(text: bytes) -> bytes:
+    """UTF-8 as the inside of a JSON string: quotes and backslashes escaped, and control characters, which are rare."""
+    if len(text.translate(None, _CONTROLS)) != len(text):
+        return encode_basestring(text.decode())[1:-1].encode()
+    if b"\\" in text:
+        text = text.replace(b"\\", b"\\\\")
+    return text.replace(b'"', b'\\"')
+
+
+def events_of(body: Body) -> list[tuple[int, bytes]]:
     """The events of a body, (timestamp, message) each, in its order."""
-    return [(event["timestamp"], event["message"]) for event in json.loads(body.content)["logEvents"]]
+    return [(event["timestamp"], event["message"].encode()) for event in json.loads(body.content)["logEvents"]]
 
 
-def single(destination: Destination, stream: str, timestamp: int, message: str) -> Body:
-    """A body of one event for one of a destination's streams."""
-    batcher = Batcher(destination.group, stream)
-    batcher.add(timestamp, message, len(message.encode()))
+def single(group: str, stream: str, timestamp: int, message: bytes) -> Body:
+    """A body of one event."""
+    batcher = Batcher(group, stream)
+    batcher.add(timestamp, message)
     return batcher.take()

@@ -149,8 +149,7 @@ class Delivery:
         now_ms = self._service.now_ms()
         for places in judgement.rejected:
             for place in places:
-                message = events[place][1]
-                target.add(now_ms, message, len(message.encode()))
+                target.add(now_ms, events[place][1])
         return target.take()
 
     def _react(self, judgement: Judgement, tried_s: float) -> None:

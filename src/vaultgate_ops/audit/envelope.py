@@ -83,7 +83,7 @@ def plan(read: Read, length: int, place: str, *, torn: bool = False) -> Plan:
     return Plan(sha256, "utf-8" if text else "base64", [*cuts, length], identifier, torn)
 
 
-def messages(planned: Plan, read: Read) -> Iterator[str]:
+def messages(planned: Plan, read: Read) -> Iterator[bytes]:
     """The line's envelopes, in order: the second pass.
 
     Raises:
@@ -101,7 +101,7 @@ def messages(planned: Plan, read: Read) -> Iterator[str]:
             **({"torn": True} if planned.torn else {}),
         }
         data = content.decode() if planned.encoding == "utf-8" else base64.b64encode(content).decode("ascii")
-        yield f'{OPENING}{json.dumps(head, separators=(",", ":"))},"data":{encode_basestring(data)}}}'
+        yield f'{OPENING}{json.dumps(head, separators=(",", ":"))},"data":{encode_basestring(data)}}}'.encode()
 
 
 def reads(line: bytes) -> Read:

@@ -62,7 +62,7 @@ class Counts:
 
     Attributes:
         events: that arrived, envelopes and proofs not counted.
-        bytes: of their lines.
+        bytes: that were taken over, newlines included.
         restamped: lines that got another time than their own.
         torn: fragments.
         enveloped: lines that travelled in an envelope.
@@ -144,21 +144,15 @@ class CloudWatchSender:
         """
         with self._changed:
             now_ms = self._service.now_ms()
+            if not self._batcher:
+                self._opened_s = self._clock.steady()
             for entry in span.entries:
                 line = entry.line
-                if line is None or entry.torn or not line or line.startswith(envelope.OURS):
+                if line is None or entry.torn or not line or line.startswith(envelope.OURS) or not _utf8(line):
                     self._envelop(span.identity, entry, reader, now_ms)
-                    continue
-                try:
-                    text = line.decode()
-                except UnicodeDecodeError:
-                    self._envelop(span.identity, entry, reader, now_ms)
-                    continue
-                timestamp = self._stamps.of(line, now_ms)
-                size = len(line)
-                self._add(timestamp, text, size)
-                self._cover(span.identity, entry, hashlib.sha256(line).digest())
-                self.counts.bytes += size
+                else:
+                    self._add(self._stamps.of(line, now_ms), line)
+                    self._cover(span.identity, entry, hashlib.sha256(line).digest())
             self._changed.notify_all()
 
     def acknowledged(self) -> Position | None:
@@ -210,12 +204,9 @@ class CloudWatchSender:
         if self._failure is not None:
             raise self._failure
 
-    def _add(self, timestamp: int, message: str, size: int) -> None:
-        if not self._batcher.fits(timestamp, size):
+    def _add(self, timestamp: int, message: bytes) -> None:
+        while not self._batcher.add(timestamp, message):
             self._seal()
-        if not self._batcher:
-            self._opened_s = self._clock.steady()
-        self._batcher.add(timestamp, message, size)
 
     def _cover(self, identity: FileIdentity, entry: Entry, digest: bytes) -> None:
         """Count an entry as complete with the body under way."""
@@ -223,6 +214,7 @@ class CloudWatchSender:
         if covered is None or covered.identity is not identity or covered.end != entry.start:
             covered = Covered(identity, entry.start, entry.start, self._lines)
             self._covered.append(covered)
+        self.counts.bytes += entry.end - entry.start
         covered.end = entry.end
         covered.digests.append(digest)
         self._lines += 1
@@ -239,13 +231,12 @@ class CloudWatchSender:
         planned = envelope.plan(read, length, f"{identity.head}:{entry.start}", torn=entry.torn)
         timestamp = self._stamps.of(shown, now_ms)
         for message in envelope.messages(planned, read):
-            self._add(timestamp, message, len(message.encode()))
+            self._add(timestamp, message)
         self._cover(identity, entry, planned.sha256)
         self._covered[-1].enveloped += 1
         self._covered[-1].torn += entry.torn
         self.counts.enveloped += 1
         self.counts.torn += entry.torn
-        self.counts.bytes += length
 
     def _seal(self) -> None:
         """Hand the body under way to the workers; waits for room, with the lock let go of."""
@@ -265,6 +256,7 @@ class CloudWatchSender:
         self.counts.restamped = self._stamps.replaced
         batch = Batch(body, self._covered)
         self._covered = []
+        self._opened_s = self._clock.steady()
         self._window.put(batch)
         self._waiting.append(batch)
         self._changed.notify_all()
@@ -305,8 +297,8 @@ class CloudWatchSender:
         return None
 
     def _prove(self, message: str) -> None:
-        body = batcher.single(self._destination, self._destination.proof_stream, self._service.now_ms(), message)
-        self._delivery.put(body, self._destination.proof_stream)
+        stream = self._destination.proof_stream
+        self._delivery.put(batcher.single(self._destination.group, stream, self._service.now_ms(), message.encode()), stream)
         with self._changed:
             self._window.proven()
             self._changed.notify_all()
@@ -322,6 +314,16 @@ class CloudWatchSender:
                 batch.covered[-1].restamped += restamped
             self._window.arrived(batch, self._clock.steady())
             self._changed.notify_all()
+
+
+def _utf8(line: bytes) -> bool:
+    if line.isascii():
+        return True
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _there(reader: Reader, start: int) -> Callable[[int, int], bytes]:

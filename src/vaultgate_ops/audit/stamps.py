@@ -25,6 +25,7 @@ _JSON = b'"time":"'
 _JSONX = b'<json:string name="time">'
 _LONGEST = len("2026-11-21T02:46:51.123456789+00:00")
 _TO_SECONDS = len("2026-11-21T02:46:51")
+_POINT, _A_POINT = _TO_SECONDS, ord(".")
 
 
 class Stamps:
@@ -50,58 +51,37 @@ class Stamps:
             line: an entry in any of Vault's formats, or anything else.
             now_ms: by this machine, corrected by what the service says of the time.
         """
-        own_ms = self._own(line)
-        if own_ms is None:
-            return now_ms if self._last_ms is None else self._sendable(self._last_ms, now_ms)
+        # The last one: in the alphabetical order of newer versions nothing but the type follows it.
+        place = len(_JSON_FIRST) if line.startswith(_JSON_FIRST) else line.rfind(_JSON) + len(_JSON)
+        whole = self._seconds.get(line[place : place + _TO_SECONDS])
+        digits = line[place + _TO_SECONDS + 1 : place + _TO_SECONDS + 4]
+        if whole is not None and digits.isdigit() and len(digits) == 3 and line[place + _POINT] == _A_POINT:  # noqa: PLR2004 - ms
+            own_ms = whole + int(digits)
+        else:
+            neighbours_ms = now_ms if self._last_ms is None else self._last_ms
+            own_ms = neighbours_ms if (found := self._slowly(line, place)) is None else found
         self._last_ms = own_ms
-        return self._sendable(own_ms, now_ms)
-
-    def _sendable(self, own_ms: int, now_ms: int) -> int:
         if now_ms - self._oldest_ms <= own_ms <= now_ms + NEWEST_MS - MARGIN_MS:
             return own_ms
         self.replaced += 1
         return now_ms
 
-    def _own(self, line: bytes) -> int | None:
-        if line.startswith(_JSON_FIRST):
-            place = len(_JSON_FIRST)
-        elif (found := line.rfind(_JSON)) >= 0:
-            # The last one: in the alphabetical order of newer versions nothing but the type follows it.
-            place = found + len(_JSON)
-        elif (found := line.find(_JSONX)) >= 0:
-            place = found + len(_JSONX)
-        else:
-            return None
-        text = line[place : place + _LONGEST]
-        whole = self._seconds.get(text[:_TO_SECONDS])
-        if whole is None:
-            whole = _seconds(text[:_TO_SECONDS])
-            if whole is None:
+    def _slowly(self, line: bytes, place: int) -> int | None:
+        """The time of a line of another second than those before, of another format, or without one."""
+        if place < len(_JSON):
+            found = line.find(_JSONX)
+            if found < 0:
                 return None
+            place = found + len(_JSONX)
+        written = line[place : place + _LONGEST].partition(b'"')[0].partition(b"<")[0]
+        try:
+            moment = dt.datetime.fromisoformat(written.decode("ascii"))
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            return None
+        if written.endswith(b"Z"):
             if len(self._seconds) >= _SECONDS_KEPT:
                 self._seconds.clear()
-            self._seconds[text[:_TO_SECONDS]] = whole
-        rest = text[_TO_SECONDS:]
-        digits = rest[1:4]
-        if rest[:1] == b"." and len(rest) > 4 and digits.isdigit() and b"Z" in rest:  # noqa: PLR2004 - a point, three digits, a Z
-            return whole * 1000 + int(digits)
-        return _slowly(text)
-
-
-def _seconds(text: bytes) -> int | None:
-    """Seconds since 1970 of ``2026-11-21T02:46:51`` in UTC."""
-    try:
-        moment = dt.datetime.strptime(text.decode("ascii"), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=dt.UTC)
-    except ValueError:
-        return None
-    return int(moment.timestamp())
-
-
-def _slowly(text: bytes) -> int | None:
-    """Milliseconds since 1970 of any RFC 3339 time that begins the text."""
-    written = text.partition(b'"')[0].partition(b"<")[0]
-    try:
-        moment = dt.datetime.fromisoformat(written.decode("ascii"))
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else int(moment.timestamp() * 1000)
+            self._seconds[written[:_TO_SECONDS]] = int(moment.timestamp()) * 1000
+        return int(moment.timestamp() * 1000)
