@@ -107,17 +107,37 @@ class VaultRejected(VaultgateError):
 
 
 class Unreachable(VaultgateError):
-    """Nobody answered, or the answer broke off."""
+    """Nobody answered, or the answer broke off.
+
+    Attributes:
+        sent: whether the request may have been carried out.
+    """
 
     code = "unreachable"
     retryable = True
     status = 503
+    sent = True
 
 
 class DeadlineExceeded(Unreachable):
     """Time ran out before an answer came."""
 
     code = "deadline"
+
+
+class CircuitOpen(Unreachable):
+    """Vault failed several calls in a row, and nobody asked it again.
+
+    Args:
+        retry_after_s: seconds until somebody does.
+    """
+
+    code = "circuit-open"
+    sent = False
+
+    def __init__(self, message: str, hint: str = "", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
 
 
 class NotRestored(VaultgateError):

@@ -142,9 +142,12 @@ class Connections:
                 connection = self._open(origin, deadline)
             answer, again = connection.exchange(whole, deadline)
         except OSError as error:
+            failure = unreachable(origin, error)
             if connection is not None:
                 connection.close()
-            raise unreachable(origin, error) from error
+            elif isinstance(failure, Unreachable):
+                failure.sent = False
+            raise failure from error
         except VaultgateError:
             if connection is not None:
                 connection.close()

@@ -1,15 +1,16 @@
 """Vault's HTTP API: whose token goes along, what is tried again, and what an answer means.
 
-Rules: a call is repeated only if a second one does no harm, never past its deadline, and with jitter, so that a
-thousand sandboxes don't come back in step. Vault's own status and body are handed on as they are.
+Rules: what it takes to get an answer out of a Vault in trouble is `failover`'s business, which is imported at the first
+sign of it, for a cold start shouldn't pay. Vault's own status and body are handed on as they are.
 Source: HashiCorp, "HTTP API"; status codes there.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 
-from vaultgate.errors import DeadlineExceeded, Denied, NotFound, ProtocolViolation, Unreachable, VaultRejected
+from vaultgate.errors import Denied, NotFound, ProtocolViolation, Unreachable, VaultRejected
 from vaultgate.model import Answer, Request
 from vaultgate.secret import Secret
 
@@ -17,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vaultgate.clock import Clock
     from vaultgate.errors import VaultgateError
+    from vaultgate.failover import Failover
+    from vaultgate.log import Log
     from vaultgate.model import Origin
     from vaultgate.transport import Transport
 
@@ -24,7 +27,8 @@ FOREVER = float("inf")
 READS = frozenset({"GET", "LIST", "HEAD"})
 # Standby without forwarding, rate limit, and what proxies in front of Vault say while it moves.
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
-_BACKOFF_S = 0.05
+# Behind which there may be trouble: with these also a redirect, an election, replication.
+_TROUBLE = _TRY_AGAIN | {307, 472, 473, 500}
 _LOOKUP_SELF = "auth/token/lookup-self"
 _INVALID = "invalid token"
 # Vault's own, RFC 9110's hop-by-hop, and what is ours or the guard's. Without Accept-Encoding bodies come as they are.
@@ -72,20 +76,35 @@ def meaning(answer: Answer, path: str) -> VaultgateError:
 
 
 class Vault:
-    """One Vault.
+    """One Vault, be it one server or a cluster.
 
     Args:
         origin: where it listens.
         namespace: for calls that name none; None for the root.
         max_retries: how often a harmless call is repeated.
+        others: more addresses of the same cluster, asked in this order.
+        log: told when Vault is left alone for a while, and when it answers again.
     """
 
-    def __init__(self, transport: Transport, origin: Origin, namespace: str | None, max_retries: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        origin: Origin,
+        namespace: str | None,
+        max_retries: int,
+        clock: Clock,
+        *,
+        others: tuple[Origin, ...] = (),
+        log: Log | None = None,
+    ) -> None:
         self._transport = transport
-        self._origin = origin
+        self._origins = (origin, *others)
         self._namespace = namespace
         self._max_retries = max_retries
         self._clock = clock
+        self._log = log
+        self._lock = threading.Lock()
+        self._failover: Failover | None = None
         self._names_the_invalid: bool | None = None
 
     def forward(self, request: Request, token: Secret | None, deadline: float) -> Answer:
@@ -149,6 +168,11 @@ class Vault:
             self._names_the_invalid = _INVALID in words_of(nobodys)
         return not self._names_the_invalid
 
+    @property
+    def circuit(self) -> str:
+        """`closed`; `open` while it is left alone after several failures; `half-open` when the next call is a trial."""
+        return self._failover.circuit if self._failover is not None else "closed"
+
     def renew_self(self, token: Secret, deadline: float) -> float:
         """Ask for more time for a token; seconds from now that it may live, infinity for no end.
 
@@ -197,23 +221,25 @@ class Vault:
         return document_of(answer, path)
 
     def _patiently(self, request: Request, deadline: float, *, again: bool) -> Answer:
-        tries = 1 + (self._max_retries if again else 0)
-        for attempt in range(1, tries + 1):
-            pause = _BACKOFF_S * 2**attempt
-            pause = pause / 2 + self._clock.jitter(pause / 2)
-            last = attempt == tries or self._clock.steady() + pause >= deadline
+        failover = self._failover
+        first: Answer | Unreachable | None = None
+        if failover is None and len(self._origins) == 1:
             try:
-                answer = self._transport.exchange(self._origin, request, deadline)
-            except DeadlineExceeded:
-                raise
-            except Unreachable:
-                if last:
-                    raise
+                first = self._transport.exchange(self._origins[0], request, deadline)
+            except Unreachable as error:
+                first = error
             else:
-                if last or answer.status not in _TRY_AGAIN:
-                    return answer
-            self._clock.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+                if first.status not in _TROUBLE:
+                    return first
+        return (failover or self._in_trouble()).exchange(request, deadline, again=again, first=first)
+
+    def _in_trouble(self) -> Failover:
+        from vaultgate.failover import Failover  # noqa: PLC0415 - see the module's rules
+
+        with self._lock:
+            if self._failover is None:
+                self._failover = Failover(self._transport, self._origins, self._max_retries, self._clock, self._log)
+            return self._failover
 
 
 def document_of(answer: Answer, path: str) -> dict[str, object]:
