@@ -132,17 +132,26 @@ def _property(text: str, *, key: bool = False) -> str:
 
 
 def _filled(target: str, field: str, documents: Mapping[str, Mapping[str, Any]]) -> str:
-    """What stands in a template's place.
+    """What stands in a template's place."""
+    return field_of(documents[target], target.removeprefix("/v1/"), field)
+
+
+def field_of(document: Mapping[str, Any], path: str, field: str) -> str:
+    """One field of a secret as text.
+
+    Args:
+        document: Vault's answer.
+        path: where it came from, for the error.
+        field: which; under KV version 2 of the secret itself, not of its envelope.
 
     Raises:
-        NotFound: the secret has no such field, or nothing in it.
+        NotFound: the secret has no such field, or nothing in it; with the likely right one.
     """
-    fields = fields_of(documents[target])
+    fields = fields_of(document)
     if fields.get(field) is not None:
         return _text(fields[field])
-    path = target.removeprefix("/v1/")
     if field in fields:
-        raise NotFound(f"the field {field!r} of {path!r} is null", "write it in Vault, or take it out of the template")
+        raise NotFound(f"the field {field!r} of {path!r} is null", "write it in Vault, or name another field")
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
     near = difflib.get_close_matches(field, fields, 1, 0.5)

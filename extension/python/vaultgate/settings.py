@@ -142,6 +142,7 @@ SETTINGS = (
         None,
         "the secret_id comes response-wrapped, and must have been made at this path, such as auth/approle/role/app/secret-id",
     ),
+    Setting("VAULTGATE_EXEC_NEXT", file_path, None, "the wrapper script that vaultgate-exec hands over to; see lambda.md"),
     Setting("VAULTGATE_LISTEN", listen_address, "127.0.0.1:8200", "the loopback address of the proxy"),
     Setting(
         "VAULTGATE_START",
@@ -201,7 +202,6 @@ NOT_YET = frozenset(
         "VAULTGATE_ALLOW_SINK",
         "VAULTGATE_CONFIG",
         "VAULTGATE_DENY",
-        "VAULTGATE_EXEC_NEXT",
         "VAULTGATE_METRICS",
         "VAULTGATE_ON_FAILURE",
         "VAULTGATE_STALE_MAX",

@@ -37,6 +37,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
 _UNIX = 3
 _PREFIX = ".layer-"
 _PROGRAM, _PLAIN = 0o755, 0o644
+_LAUNCHERS = ("extensions/vaultgate", "vaultgate-exec")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def build(checkout: Path, environ: Mapping[str, str], reporter: Reporter, versio
     source, target = checkout / "extension", checkout / "build"
     suffix = "".join(f"-python{version}" for version in sorted(versions))
     folder, published = target / f"layer{suffix}", target / f"vaultgate-layer{suffix}.zip"
-    if not (source / "extensions/vaultgate").is_file():
+    if not all((source / launcher).is_file() for launcher in _LAUNCHERS):
         raise Missing(f"{source} holds no extension.", "Run this from a checkout of Vaultgate.")
     try:
         with reporter.task("Building the layer") as task, _workbench(target) as bench:
@@ -143,8 +144,8 @@ def _workbench(target: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, fresh: Path) -> None:
-    """Copy the launcher and the package's modules, and nothing that happens to lie beside them."""
-    for original in (source / "extensions/vaultgate", *(source / "python/vaultgate").rglob("*.py")):
+    """Copy the launchers and the package's modules, and nothing that happens to lie beside them."""
+    for original in (*[source / launcher for launcher in _LAUNCHERS], *(source / "python/vaultgate").rglob("*.py")):
         copy = fresh / original.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, copy)
@@ -153,7 +154,7 @@ def _copy(source: Path, fresh: Path) -> None:
 def _set_modes(fresh: Path) -> None:
     """Give every file the mode it shall have in /opt, whatever the umask is and however git checked it out."""
     for file in _files(fresh):
-        file.chmod(_PROGRAM if file.parent == fresh / "extensions" else _PLAIN)
+        file.chmod(_PROGRAM if file.relative_to(fresh).as_posix() in _LAUNCHERS else _PLAIN)
 
 
 def _compile(fresh: Path, interpreters: Sequence[Interpreter], environ: Mapping[str, str]) -> None:

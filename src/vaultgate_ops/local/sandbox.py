@@ -35,6 +35,7 @@ _SHUTDOWN_S = 13.0
 _KILL_S = 5.0
 _POLL_S = 0.01
 _QUOTED_LINES = 5
+_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ class Sandbox:
                 *("--runtime-interface-emulator-address", address),
                 *("--runtime-api-address", f"127.0.0.1:{processes.free_port()}"),
                 *("--log-level", "info"),
+                # Lambda's own start script does this before it starts the runtime; the emulator leaves it to an image's.
+                *([self._environment[_WRAPPER]] if self._environment.get(_WRAPPER) else []),
                 *(self._python, "-m", "awslambdaric", self._handler),
             ],
             self._folder,

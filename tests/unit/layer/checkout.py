@@ -1,4 +1,4 @@
-"""A small checkout to build from: the real launcher and Makefile, and a package that says how it was started."""
+"""A small checkout to build from: the real launchers and Makefile, and a package that says how it was started."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ MODULES = {
     # A frozen set in the bytecode: its order changes from process to process, and must not show.
     "outlets/proxy.py": "def known(kind):\n    return kind in {'aws', 'gcp', 'jwt', 'ldap', 'oidc', 'token'}\n",
 }
+LAUNCHERS = ("extensions/vaultgate", "vaultgate-exec")
 NOISE = ("outlets/proxy.py.orig", "notes.txt", "__pycache__/stale.cpython-311.pyc")
 
 
@@ -30,7 +31,8 @@ def make_checkout(folder: Path) -> Path:
     """Write it to a folder, with things beside its modules that no layer should hold, and no file executable."""
     extension = folder / "extension"
     (extension / "extensions").mkdir(parents=True)
-    shutil.copyfile(EXTENSION / "extensions/vaultgate", extension / "extensions/vaultgate")
+    for launcher in LAUNCHERS:
+        shutil.copyfile(EXTENSION / launcher, extension / launcher)
     shutil.copyfile(EXTENSION / "Makefile", extension / "Makefile")
     for name, text in (MODULES | dict.fromkeys(NOISE, "")).items():
         path = extension / "python/vaultgate" / name

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.layer.checkout import MODULES, make_checkout
+from tests.unit.layer.checkout import LAUNCHERS, MODULES, make_checkout
 
 from vaultgate_ops.errors import CheckFailed, Missing
 from vaultgate_ops.layer import build
@@ -67,19 +67,19 @@ def test_the_layer_holds_the_launcher_the_modules_and_their_bytecode_and_nothing
     compiled = {f"{PACKAGE}/__pycache__/{name}.{TAG}.pyc" for name in ("__init__", "__main__")}
     compiled |= {f"{PACKAGE}/outlets/__pycache__/{name}.{TAG}.pyc" for name in ("__init__", "proxy")}
     modules = {f"{PACKAGE}/{name}" for name in MODULES}
-    assert tree(checkout / "build/layer").keys() == {"extensions/vaultgate"} | modules | compiled
+    assert tree(checkout / "build/layer").keys() == {*LAUNCHERS} | modules | compiled
 
 
 def test_modes_are_those_of_opt_whatever_umask_and_checkout_say(checkout: Path, alone: dict[str, str]) -> None:
-    """The launcher is executable and everything is readable, in the folder and in the zip."""
+    """The launchers are executable and everything is readable, in the folder and in the zip."""
     with umask(0o077):
         built = build(checkout, alone, Silent())
     modes = {place: mode for place, (mode, _) in tree(built.folder).items()}
-    assert modes.pop("extensions/vaultgate") == "0o755"
+    assert {modes.pop(launcher) for launcher in LAUNCHERS} == {"0o755"}
     assert set(modes.values()) == {"0o644"}
     with zipfile.ZipFile(built.archive) as archive:
         packed = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
-    assert packed.pop("extensions/vaultgate") == stat.S_IFREG | 0o755
+    assert {packed.pop(launcher) for launcher in LAUNCHERS} == {stat.S_IFREG | 0o755}
     assert set(packed.values()) == {stat.S_IFREG | 0o644}
 
 
