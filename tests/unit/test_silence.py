@@ -11,7 +11,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.simulators.extension import CREDS, KEYS, SETTINGS, Extension
+from tests.simulators.extension import CREDS, KEYS, SETTINGS, Direct, Extension
 from tests.unit.test_proxy import ASKED, Door, opened
 
 from vaultgate.auth import AwsLogin
@@ -19,7 +19,7 @@ from vaultgate.client import Client
 from vaultgate.credentials import Credentials
 from vaultgate.errors import Unreachable, VaultgateError
 from vaultgate.generation import Watch
-from vaultgate.model import Answer, Request
+from vaultgate.model import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,22 +109,12 @@ def walls(door: Door) -> Iterator[Callable[[], object]]:
     yield lambda: login.login(extension.clock.steady() + 60)
     server.next(Answer(200, (), b'{"auth": {"client_token": 7}}'))
     yield lambda: login.login(extension.clock.steady() + 60)
-    client = Client(door.address, 10, _Direct(extension), extension.clock, Watch(door.address))
+    client = Client(door.address, 10, Direct(extension), extension.clock, Watch(door.address))
     yield lambda: client.read(CREDS)
     yield lambda: client.read("secret/data/records")
     yield lambda: client.read("secret/data/others")
     server.state = "gone"
     yield extension.broker.close
-
-
-class _Direct:
-    """A network from the client to the broker without sockets."""
-
-    def __init__(self, extension: Extension) -> None:
-        self._extension = extension
-
-    def exchange(self, _origin: object, request: Request, deadline: float) -> Answer:
-        return self._extension.broker.answer(request, deadline)
 
 
 def test_scan_finds_what_shows(door: Door) -> None:
