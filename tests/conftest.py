@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import configuration, settings
 
 from vaultgate_ops.clock import Clock
+from vaultgate_ops.local.scene import EmbeddedScene
 from vaultgate_ops.local.stack import Stack
 from vaultgate_ops.reporting import Silent
 
@@ -44,3 +46,24 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             clock.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def backstage(stack: Stack) -> EmbeddedScene:
+    """Vault and the database as their administrators see them."""
+    return EmbeddedScene(stack, Silent())
+
+
+@pytest.fixture
+def nothing_left(backstage: EmbeddedScene, eventually: Callable[[Callable[[], object]], None]) -> Callable[..., object]:
+    """A block after which tokens, leases and database users are what they were before it."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        tokens, leases, users = backstage.tokens(), backstage.leases(), backstage.database_users()
+        yield
+        eventually(lambda: backstage.tokens() <= tokens)
+        eventually(lambda: backstage.leases() <= leases)
+        eventually(lambda: backstage.database_users() <= users)
+
+    return block

@@ -61,6 +61,12 @@ class LambdaApi:
             if not self._changed.wait_for(lambda: self.calls == list(calls), seconds):
                 raise AssertionError(f"the calls were {self.calls}, not {list(calls)}")
 
+    def until_asked(self, times: int, seconds: float = 20.0) -> None:
+        """Wait until Next was called so often."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.calls.count("event/next") >= times, seconds):
+                raise AssertionError(f"Next was not called {times} times, the calls were {self.calls}")
+
     def close(self) -> None:
         """Let go of whoever waits in Next."""
         with self._changed:

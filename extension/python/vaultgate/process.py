@@ -38,15 +38,16 @@ _CONFIGURATION = 2
 _MANAGED_CONNECTIONS = 512
 
 
-def run(environ: Mapping[str, str], name: str, arrival: Arrival | None) -> int:
+def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: Clock | None = None) -> int:
     """Run the extension; its exit code.
 
     Args:
         environ: the process's.
         name: the launcher's file name, by which Lambda knows the extension.
         arrival: what was done already.
+        clock: another than the real one, for trials of what a moved clock does.
     """
-    clock, kind = Clock(), kind_of(environ)
+    clock, kind = clock or Clock(), kind_of(environ)
     try:
         server = origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
     except (KeyError, ValueError):

@@ -1,0 +1,62 @@
+"""Many lives: what is left in Vault and the database after sandboxes ended in order, and after they were killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.simulators.lives import CREDS, life, live_in_order, live_until_killed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from vaultgate_ops.local.scene import EmbeddedScene
+    from vaultgate_ops.local.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+LIVES = 20  # make soak SUITE=extension: 200 and 1,000
+
+
+def test_lives_that_end_in_order_leave_nothing(stack: Stack, nothing_left: Callable[[], AbstractContextManager[None]]) -> None:
+    """After SHUTDOWN no token, no lease and no database user of any of them is left."""
+    with nothing_left():
+        users = live_in_order(stack.function_environment(1), LIVES)
+    assert len(users) == LIVES
+
+
+def test_lives_that_are_killed_leave_what_they_held(stack: Stack, backstage: EmbeddedScene) -> None:
+    """After SIGKILL there is one token and one lease for each at most, until their TTL; nothing else."""
+    tokens, leases, users = backstage.tokens(), backstage.leases(), backstage.database_users()
+    held = live_until_killed(stack.function_environment(1), LIVES)
+    assert len(held) == LIVES
+    assert backstage.database_users() - users <= held
+    assert len(backstage.leases() - leases) <= LIVES
+    left = backstage.tokens() - tokens
+    assert len(left) <= LIVES
+    with stack.vault.client() as client:
+        for accessor in left:
+            client.auth.token.revoke_accessor(accessor)
+
+
+def test_a_life_with_a_batch_token_leaves_no_lease(
+    stack: Stack, backstage: EmbeddedScene, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    """A batch token can't be revoked; with sys/leases/revoke granted its leases are gone after SHUTDOWN all the same."""
+    with stack.vault.client() as client:
+        client.sys.create_or_update_policy("ends-leases", 'path "sys/leases/revoke" { capabilities = ["update"] }')
+        usual = client.read("auth/aws/role/records")["data"]
+        terms = {name: usual[name] for name in ("auth_type", "bound_iam_principal_arn", "resolve_aws_unique_ids")}
+        terms |= {"token_policies": "records,ends-leases", "token_no_default_policy": True, "token_type": "batch"}
+        client.write_data("auth/aws/role/ends-leases", data=terms | {"token_ttl": "5m"})
+    leases, users = backstage.leases(), backstage.database_users()
+    with life(stack.function_environment(1) | {"VAULT_AUTH_ROLE": "ends-leases"}) as one:
+        for _ in range(10):
+            assert one.until_ready().ask(CREDS, X_Vault_Cache_Control="nocache").status == 200
+        assert len(backstage.leases() - leases) == 10
+        assert one.shut_down() == 0
+        (said,) = [line for line in one.events if line["event"] == "leases-revoked"]
+        assert (said["leases"], said["token_ends_in_s"] > 200) == (10, True)
+    eventually(lambda: backstage.leases() <= leases)
+    eventually(lambda: backstage.database_users() <= users)
