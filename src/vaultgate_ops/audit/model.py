@@ -104,7 +104,7 @@ class Position:
         identity: of the file.
         offset: everything before it is there.
         lines: how many entries that are, fragments counted.
-        chain: the state of the sender's running hash there, opaque to everybody else.
+        chain: the state of the stream's running hash there, opaque to everybody but the sender.
     """
 
     identity: FileIdentity
@@ -143,16 +143,17 @@ class Sender(Protocol):
     """Who brings entries to CloudWatch Logs, in the order of the offers."""
 
     def begin(self, position: Position) -> None:
-        """The next offers are of this file, from this position on: a new one, or one that another life of ours had begun."""
+        """The next offers are of this file, from this position on.
+
+        Called before the first offer and at each change of files; the chain is that of the last acknowledged position, of
+        whatever file.
+        """
 
     def offer(self, span: Span, reader: Reader) -> None:
         """Take over a span; waits while too much is under way. The reader stays open until the span is acknowledged."""
 
-    def acknowledged(self) -> list[Position]:
-        """For each file whose end moved since the last call, in the order of the offers: up to where all of it is in the log.
-
-        A position is given only when everything that was offered before it, of whatever file, is there, too.
-        """
+    def acknowledged(self) -> Position | None:
+        """The last position, in the order of the offers, up to which everything is in CloudWatch Logs; None before the first."""
 
     def flush(self, deadline: float) -> bool:
         """Send what was taken over; whether all of it was acknowledged before ``deadline`` on the steady clock."""
