@@ -47,7 +47,7 @@ class VaultProvider(BaseProvider):
     """
 
     def __init__(self, read: Callable[[str], VaultSecret] = client.read, clock: Clock | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] - Powertools' own
+        super().__init__()  # type: ignore[no-untyped-call]  # Powertools' own
         self._read = read
         self._clock = Clock() if clock is None else clock
         self._ending: dict[str, bool] = {}  # by name: whether it ends by itself, so that nobody may keep it
@@ -64,11 +64,6 @@ class VaultProvider(BaseProvider):
             return
         super().add_to_cache(key, value, max_age)
         self._kept[key] = Lifetime(self._clock.now(), max_age)
-
-    def clear_cache(self) -> None:
-        """Forget every value."""
-        super().clear_cache()  # type: ignore[no-untyped-call] - as above
-        self._kept.clear()
 
     def _get(self, name: str, **sdk_options: Any) -> str:
         """The value of `path#field`, or all fields of `path` as JSON."""
