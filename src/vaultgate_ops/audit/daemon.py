@@ -60,9 +60,7 @@ def devices(files: Iterable[str], group: str, node: str) -> list[Device]:
         file = Path(path).absolute()
         stream = f"{node}/{name or file.stem}"
         if any(letter in stream for letter in ":*"):
-            raise UsageProblem(
-                f"A log stream can't be called {stream}.", "Use no colon and no asterisk: --node, NAME=PATH."
-            )
+            raise UsageProblem(f"A log stream can't be called {stream}.", "Use no colon and no asterisk: --node, NAME=PATH.")
         if stream in found:
             raise UsageProblem(f"Two files would go to the stream {stream}.", "Name them: --file NAME=PATH.")
         found[stream] = Device(file, Destination(group, stream))
