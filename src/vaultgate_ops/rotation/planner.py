@@ -118,6 +118,38 @@ def passwords(stored: Sequence[str], wanted: Sequence[str]) -> Sequence[str] | N
     return None if list(stored) == target else target
 
 
+class Move(Enum):
+    """What changes a MySQL account's primary and secondary password."""
+
+    SET_OLDER = "the older one becomes primary"
+    SET_NEWER = "the newer one becomes primary"
+    ADD_NEWER = "the newer one becomes primary, the primary one secondary"
+    DISCARD = "the secondary one ends"
+
+
+def two_passwords(
+    *, newer_is_primary: bool, older_is_primary: bool, older_is_secondary: bool, has_secondary: bool, keep_older: bool
+) -> Sequence[Move]:
+    """How a MySQL account comes to accept the newer and the older password, or the newer alone.
+
+    Setting a primary password leaves the secondary one alone; adding one makes the primary the secondary. So the older one
+    has to be primary before the newer is added, and at no moment is either refused that was accepted and is wanted.
+
+    Args:
+        newer_is_primary: what the server has.
+        older_is_primary: as above.
+        older_is_secondary: as above.
+        has_secondary: any at all.
+        keep_older: whether two are wanted; else newer and older are the same.
+    """
+    if not keep_older:
+        first = [] if newer_is_primary else [Move.SET_NEWER]
+        return [*first, Move.DISCARD] if has_secondary else first
+    if newer_is_primary and older_is_secondary:
+        return []
+    return [Move.ADD_NEWER] if older_is_primary else [Move.SET_OLDER, Move.ADD_NEWER]
+
+
 def contradicts(stored: Sequence[str], wanted: Sequence[str]) -> bool:
     """Whether the server accepts none of the passwords that it should: our view is late, or somebody changed them by hand."""
     return not set(stored) & set(wanted)

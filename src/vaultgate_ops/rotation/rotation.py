@@ -11,6 +11,7 @@ from vaultgate_ops.rotation.engine import Engine
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.mysql.server import connect as connect_for_real
 from vaultgate_ops.rotation.rotators import Rotators
+from vaultgate_ops.rotation.strategies.alternating import Alternating
 from vaultgate_ops.rotation.strategies.database import Doors
 from vaultgate_ops.rotation.strategies.dual import Dual
 from vaultgate_ops.rotation.strategies.single import Single
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.settings import Settings
     from vaultgate_ops.rotation.strategies.protocol import Strategy
 
-STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {Dual.name: Dual, Single.name: Single}
+STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {Dual.name: Dual, Alternating.name: Alternating, Single.name: Single}
 
 
 def build(

@@ -128,10 +128,15 @@ def _ways(tokens: Tokens) -> tuple[Way, ...]:
     ways = []
     while True:
         plugin = tokens.take("word", "name", "text").lower()
-        stored = tokens.take("text") if tokens.accept("USING") or tokens.accept("AS") else ""
-        ways.append(Way(plugin, stored))
+        ways.append(Way(plugin, _stored(tokens) if tokens.accept("USING") or tokens.accept("AS") else ""))
         if not tokens.accept("OR"):
             return tuple(ways)
+
+
+def _stored(tokens: Tokens) -> str:
+    text = tokens.take("text", "word")
+    # MySQL's print_identified_with_as_hex: a salt may hold any byte.
+    return bytes.fromhex(text[2:]).decode("latin-1") if text.startswith("0X") else text
 
 
 def _roles(tokens: Tokens) -> frozenset[tuple[str, str]]:

@@ -8,18 +8,24 @@ Source: MariaDB, "ALTER USER", "Authentication Plugins" (OR), "GET_LOCK"; MySQL,
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.mysql import accounts
+from vaultgate_ops.rotation.mysql import accounts, grants
+from vaultgate_ops.rotation.mysql.grants import Atom
 from vaultgate_ops.rotation.mysql.server import Flavour
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vaultgate_ops.rotation.mysql.accounts import Account
     from vaultgate_ops.rotation.mysql.server import Server
 
 LOCK_WAIT_S = 10
-_NEEDED = "GRANT CREATE USER ON *.* TO {0}; GRANT SELECT ON mysql.* TO {0};"
+_HEX_SINCE = (8, 0, 17)
+_RANDOM_BYTES_SINCE = (10, 10, 0)
+_NEEDED = "GRANT CREATE USER ON *.* TO {0}; GRANT SELECT ON mysql.* TO {0}"
 
 
 def lock(server: Server, secret_id: str) -> None:
@@ -44,6 +50,9 @@ class Administration:
         self.server = server
         self.flavour = Flavour.parse(server.version())
 
+        if not self.flavour.mariadb and self.flavour.version >= _HEX_SINCE:
+            self.server.execute("SET SESSION print_identified_with_as_hex = ON")
+
     def accounts(self, user: str) -> dict[str, Account]:
         """Every host entry of a user.
 
@@ -58,8 +67,32 @@ class Administration:
         except RotationError as error:
             raise self.explained(error) from None
 
-    def alter(self, statement: str, arguments: tuple[object, ...]) -> None:
-        """Change an account.
+    def grants(self, account: Account) -> Counter[Atom]:
+        """All that an account may do, counted.
+
+        Raises:
+            RotationError: ``privilege-missing``, ``grants-unreadable``.
+        """
+        try:
+            rows = self.server.execute("SHOW GRANTS FOR %s@%s", (account.user, account.host))
+        except RotationError as error:
+            raise self.explained(error) from None
+        found: Counter[Atom] = Counter()
+        for (line,) in rows:
+            found += grants.parse(str(line), account.user, account.host)
+        if account.default_roles:
+            # MySQL sets them all by one statement, so they are one atom.
+            roles = sorted(f"{grants.quoted(role)}@{grants.quoted(host)}" for role, host in account.default_roles)
+            found[Atom(grants.DEFAULT_ROLE, ", ".join(roles), grants.MEMBER)] += 1
+        return found
+
+    def alter(self, statement: str, arguments: tuple[object, ...], needed: str = _NEEDED) -> None:
+        """Change an account or what it may do.
+
+        Args:
+            statement: with ``%s`` for each argument.
+            arguments: of the statement.
+            needed: what the rotator must be granted; ``{0}`` stands for it.
 
         Raises:
             RotationError: ``privilege-missing`` with the grants to give.
@@ -67,17 +100,53 @@ class Administration:
         try:
             self.server.execute(statement, arguments)
         except RotationError as error:
-            raise self.explained(error) from None
+            raise self.explained(error, needed) from None
 
-    def explained(self, error: RotationError) -> RotationError:
-        """The same error, with the statement that would help where a privilege is missing."""
-        if error.code != "privilege-missing":
-            return error
-        rotator = self.server.execute("SELECT CURRENT_USER()")[0][0]
-        user, _, host = str(rotator).rpartition("@")
-        return RotationError(
-            error.code, f"The rotator {rotator} lacks a privilege. {error.message}", _NEEDED.format(f"'{user}'@'{host}'")
+    def sealed(self, statement: str, arguments: Sequence[object]) -> None:
+        """Execute a statement that holds passwords, so that no log of the server has them (MariaDB).
+
+        The server draws a key for this session, the statement comes enciphered with it and is put together inside a compound
+        statement, whose parts are not logged. Whoever has PROCESS can see it while it runs.
+
+        Args:
+            statement: with ``%s`` for each argument.
+            arguments: of the statement.
+
+        Raises:
+            RotationError: ``hashes-refused`` if the server is too old for this; as `alter`.
+        """
+        if self.flavour.version < _RANDOM_BYTES_SINCE:
+            raise RotationError(
+                "hashes-refused",
+                "This MariaDB is older than 10.10, it can't draw a key.",
+                "Set strict_password_validation to OFF.",
+            )
+        self.server.execute("SET @vaultgate_key = RANDOM_BYTES(16)")
+        key = bytes.fromhex(str(self.server.execute("SELECT HEX(@vaultgate_key)")[0][0]))
+        text = enciphered(self.server.rendered(statement, arguments).encode(), key).hex()
+        self.alter(
+            "BEGIN NOT ATOMIC EXECUTE IMMEDIATE CONVERT(AES_DECRYPT(UNHEX(%s), @vaultgate_key) USING utf8mb4); END", (text,)
         )
+
+    def explained(self, error: RotationError, needed: str = _NEEDED) -> RotationError:
+        """The same error, with the statement that would help where a privilege is missing."""
+        # To grant a role that one doesn't administer is answered as a refused login is.
+        if error.code not in {"privilege-missing", "access-denied"}:
+            return error
+        rotator = str(self.server.execute("SELECT CURRENT_USER()")[0][0])
+        user, _, host = rotator.rpartition("@")
+        hint = needed.replace("{0}", f"'{user}'@'{host}'")
+        return RotationError("privilege-missing", f"The rotator {rotator} lacks a privilege. {error.message}", f"{hint};")
 
     def _account(self, user: str, host: str) -> Account:
         return accounts.parse(str(self.server.execute("SHOW CREATE USER %s@%s", (user, host))[0][0]))
+
+
+def enciphered(text: bytes, key: bytes) -> bytes:
+    """What the server's AES_DECRYPT undoes: AES-128 in ECB with PKCS 7 padding, its default. A key is used once."""
+    from cryptography.hazmat.primitives import padding  # noqa: PLC0415 - paid only under such a policy
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - as above
+
+    padder = padding.PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - the server's default; see above
+    return encryptor.update(padder.update(text) + padder.finalize()) + encryptor.finalize()

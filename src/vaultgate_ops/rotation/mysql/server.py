@@ -109,6 +109,11 @@ class Server:
                 number = self._cause() or number
             raise meaning(error, number, f"{self.user!r} may not do that") from None
 
+    def rendered(self, statement: str, arguments: Sequence[Any]) -> str:
+        """A statement with its arguments in their places, as `execute` would send it."""
+        with self._connection.cursor() as cursor:
+            return str(cursor.mogrify(statement, tuple(arguments)))
+
     def version(self) -> str:
         """As the server says it."""
         return str(self.execute("SELECT VERSION()")[0][0])

@@ -62,16 +62,6 @@ class Doors:
         finally:
             server.close()
 
-    def admits(self, secret: DatabaseSecret) -> bool:
-        """Whether the server takes a value's password."""
-        try:
-            self.prove(secret, probe=False)
-        except RotationError as error:
-            if error.code != "access-denied":
-                raise
-            return False
-        return True
-
     def prove(self, secret: DatabaseSecret, *, probe: bool = True) -> None:
         """Log in with a value, and run its probe.
 
@@ -90,17 +80,22 @@ class Doors:
         finally:
             server.close()
 
-    def end_sessions(self, secret: DatabaseSecret) -> None:
-        """End every other session of a value's user, as that user: one may always end one's own.
+    def end_sessions(self, secret: DatabaseSecret, username: str, password: str) -> None:
+        """End every other session of a user, as that user: one may always end one's own.
+
+        Args:
+            secret: says where.
+            username: whose.
+            password: theirs.
 
         Raises:
             RotationError: ``sessions-remain``.
         """
-        server = self.login(secret, secret.username, secret.password, bare=True)
+        server = self.login(secret, username, password, bare=True)
         try:
             own = server.execute("SELECT CONNECTION_ID()")[0][0]
             for _ in range(_KILLS):
-                others = [row[0] for row in server.execute("SHOW PROCESSLIST") if row[0] != own and row[1] == secret.username]
+                others = [row[0] for row in server.execute("SHOW PROCESSLIST") if row[0] != own and row[1] == username]
                 if not others:
                     return
                 for session in others:
@@ -109,7 +104,7 @@ class Doors:
         finally:
             server.close()
         raise RotationError(
-            "sessions-remain", f"Sessions of {secret.username!r} could not be ended.", "End them as an administrator: KILL ..."
+            "sessions-remain", f"Sessions of {username!r} could not be ended.", "End them as an administrator: KILL ..."
         )
 
 

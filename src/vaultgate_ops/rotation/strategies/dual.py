@@ -9,7 +9,7 @@
 Rules: what the server accepts is read, not guessed: each host entry's hashes are compared with those of AWSPENDING and
 AWSCURRENT, and set to just these two in one statement. A crash before it leaves an entry as it was, after it as it will be, so
 every retry ends the same; a step of an old rotation finds its password accepted and changes nothing.
-MySQL keeps the second password apart: see `mysql.secondary`.
+How a server holds two passwords is `mysql.mariadb`'s and `mysql.mysql8`'s business.
 """
 
 from __future__ import annotations
@@ -90,18 +90,23 @@ class _Held:
         self._doors.prove(self._values.current, probe=False)
         changed = self._accept([self._values.current.password])
         if sessions:
-            self._doors.end_sessions(self._values.current)
+            current = self._values.current
+            self._doors.end_sessions(current, current.username, current.password)
         return changed
 
     def _accept(self, wanted: list[str]) -> bool:
         found = self._accounts()
-        changed = [passwords.accept(self._administration, account, wanted) for account in found]
+        ways = passwords.passwords(self._administration, cleartext=self._values.current.cleartext)
+        changed = [ways.accept(account, wanted) for account in found]
         return any(changed)
 
     def _accounts(self) -> list[Account]:
         found = list(self._administration.accounts(self._values.current.username).values())
         if not found:
             raise RotationError("user-missing", f"There is no user {self._values.current.username!r}.", "Create it.")
+        ways = passwords.passwords(self._administration, cleartext=self._values.current.cleartext)
+        ways.fit_for_two()
         for account in found:
-            passwords.fit(account)
+            ways.fit(account)
+            passwords.usable(account)
         return found

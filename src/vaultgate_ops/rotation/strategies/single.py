@@ -113,5 +113,6 @@ class _Held:
         """End sessions, if that is wanted; the older password ended with setSecret."""
         self._doors.prove(self._values.current, probe=False)
         if sessions:
-            self._doors.end_sessions(self._values.current)
+            current = self._values.current
+            self._doors.end_sessions(current, current.username, current.password)
         return False
