@@ -77,6 +77,7 @@ def test_it_registers_for_what_its_kind_of_sandbox_hears_of(api: LambdaApi, port
     "more",
     [
         {"VAULTGATE_START": "ready"},
+        {"VAULTGATE_GUARD": " Secret "},
         {"VAULTGATE_START": "reddy"},
         {"VAULT_SECRET_PATH_A": "secret/data/a"},
         {"VAULT_RUN_MODE": "File"},

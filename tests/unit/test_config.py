@@ -37,7 +37,9 @@ BAD = {
     "VAULTGATE_APPROLE_WRAPPING_PATH": ["auth//x", "auth/approle/role/my app/secret-id"],
     "VAULTGATE_LISTEN": ["0.0.0.0:8200", "8200", "127.0.0.1", "127.0.0.1:0", "10.0.0.1:1", "127.0.0.256:1", "127.0.0.²:1"],
     "VAULTGATE_START": ["late"],
-    "VAULTGATE_GUARD": ["secret", "closed"],
+    "VAULTGATE_GUARD": ["closed"],
+    "VAULTGATE_ALLOW": ["FETCH secret/*", "secret//a", "secret/../sys/*", "a,,b", "GET", "secret/a\x00"],
+    "VAULTGATE_DENY": ["GET POST secret/*", "/", "secret/a,"],
     "VAULT_ASSUMED_ROLE_ARN": ["records", "arn:aws:iam::12:role/x", "arn:aws:iam::123456789012:user/x"],
     "VAULTGATE_CACHE": ["secret/*", "=5s", "secret/*=soon"],
     "VAULT_DEFAULT_CACHE_TTL": ["0", "soon", "-1s", "1e10", "100000000000"],
@@ -47,6 +49,7 @@ BAD = {
     "VAULTGATE_FILE_FORMAT": ["yaml"],
     "VAULTGATE_FILE_TEMPLATE": ["no place", "{{ secret/data/app }}", "{{ a#b }} {{", "{{ a//b#c }}", "{{ #}}"],
     "VAULTGATE_FILE_MODE": ["rw-------", "1600", "0060", "0o888", "60"],
+    "VAULTGATE_EXEC_NEXT": ["wrapper", "/opt/../wrapper"],
     "VAULTGATE_ALLOW_HTTP": ["perhaps"],
 }
 # What must be there beside these for nothing else to be wrong.
@@ -346,6 +349,8 @@ def test_what_is_set_is_in_force() -> None:
         "VAULTGATE_LISTEN": "127.0.0.2:9000",
         "VAULTGATE_START": "early",
         "VAULTGATE_GUARD": "warn",
+        "VAULTGATE_ALLOW": "GET secret/data/*, database/creds/app",
+        "VAULTGATE_DENY": "put /v1/secret/*",
         "VAULTGATE_CACHE": "secret/*=5s",
         "VAULTGATE_CACHE_BYTES": "1MiB",
         "VAULTGATE_LEASE_MARGIN": "4s",
@@ -356,6 +361,7 @@ def test_what_is_set_is_in_force() -> None:
     assert (config.timeout_s, config.max_retries, config.token_margin_s, config.lease_margin_s) == (5, 7, 3, 4)
     assert (config.log_level, config.run_mode, config.start, config.guard) == ("debug", "proxy", "early", "warn")
     assert (config.cache_ttl_s, config.cache_always, config.cache_rules) == (30, True, (("secret/*", 5.0),))
+    assert (config.allow, config.deny) == ((("GET", "secret/data/*"), ("", "database/creds/app")), (("POST", "secret/*"),))
     assert (config.listen, config.cache_bytes) == (("127.0.0.2", 9000), 1024**2)
     assert config.auth_role == "records"
 
@@ -364,6 +370,7 @@ def test_what_is_not_set_is_empty() -> None:
     """Without a word on caching, files or roles there are none."""
     config = load(NEEDED)
     assert (config.cache_rules, config.cache_ttl_s, config.cache_always) == ((), None, False)
+    assert (config.allow, config.deny) == ((), ())
     assert (config.files, config.assumed_role_arn, config.sts_endpoint, config.run_mode) == ((), None, None, "default")
     tls = config.tls
     assert [tls.ca_file, tls.ca_folder, tls.client_certificate, tls.client_key, tls.server_name] == [None] * 5
@@ -480,3 +487,11 @@ def test_a_secret_id_is_never_shown() -> None:
     assert config.approle.secret_id.reveal() == "planted"
     assert "planted" not in repr(config.approle.secret_id)
     assert not any("planted" in one for one in problems(VAULTGATE_APPROLE_SECRET_ID="planted"))
+
+
+def test_a_snapshot_holds_no_secret_of_the_door() -> None:
+    """With SnapStart a secret made at the start would be every restored sandbox's: the mode is refused there, and only there."""
+    secret = NEEDED | {"VAULTGATE_GUARD": "secret"}
+    assert load(secret).guard == "secret"
+    with pytest.raises(ConfigurationError, match="VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox"):
+        load(secret | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})

@@ -12,6 +12,7 @@ from vaultgate.errors import Refused
 from vaultgate.guard import check_door, check_path, redact, uses_our_token
 from vaultgate.model import Answer, Request
 from vaultgate.secret import Secret
+from vaultgate.values import path_rules
 
 HOST = ("Host", "127.0.0.1:8200")
 ASKED = ("X-Vault-Request", "true")
@@ -210,10 +211,219 @@ def test_path_is_refused(target: str) -> None:
         check_path(Request("GET", target))
 
 
-def test_refusal_says_what_to_do() -> None:
-    """A denied path tells that a token of one's own would pass."""
-    with pytest.raises(Refused, match="send a token of your own in X-Vault-Token"):
-        check_path(Request("PUT", "/v1/sys/seal"))
+SAID = [
+    (
+        Request("GET", "/v1/a", (("Host", "rebound.example.com"), ASKED)),
+        "the Host header doesn't name a loopback address",
+        "call http://127.0.0.1 by its address, not by a name",
+    ),
+    (
+        Request("GET", "/v1/a", (HOST, ASKED, ("Origin", "null"))),
+        "a request with Origin comes from somewhere else",
+        "call the extension from the function itself",
+    ),
+    (
+        Request("OPTIONS", "/v1/a", (HOST, ASKED)),
+        "the method OPTIONS is none of Vault's",
+        "use one of DELETE, GET, HEAD, LIST, PATCH, POST, PUT",
+    ),
+    (
+        Request("GET", "/v1/a", (HOST,)),
+        "the request has neither X-Vault-Request nor X-Vault-Token",
+        "send the header X-Vault-Request: true, as Vault's SDKs do, or set VAULTGATE_GUARD=open",
+    ),
+    (
+        Request("GET", "/ui/vault", (HOST, ASKED)),
+        "'/ui/vault' is not a path below /v1/",
+        "read http://127.0.0.1:8200/v1/<path of the secret>",
+    ),
+    (
+        Request("GET", "/v1/a//b", (HOST, ASKED)),
+        "'/v1/a//b' can be read in two ways",
+        "write the path plainly: no //, no dot segments, no encoded slashes",
+    ),
+    (
+        Request("GET", "/v1/auth/token/lookup-self", (HOST, ASKED, ("x-vault-wrap-ttl", "60"))),
+        "an answer that shows the extension's token can't be wrapped",
+        "leave out X-Vault-Wrap-TTL",
+    ),
+    (
+        Request("PUT", "/v1/sys/seal", (HOST, ASKED)),
+        "'sys/seal' is denied to the extension's token",
+        "send a token of your own in X-Vault-Token",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "message", "hint"), SAID, ids=[message for _, message, _ in SAID])
+def test_refusal_says_what_to_do(request_: Request, message: str, hint: str) -> None:
+    """Whoever is refused is told what was looked at, and how to pass."""
+
+    def judge() -> None:
+        check_door(request_, "header")
+        check_path(request_)
+
+    with pytest.raises(Refused) as refused:
+        judge()
+    assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+def test_wrapping_elsewhere_passes() -> None:
+    """Wrapping a secret is what wrapping is for; only what shows the extension's token can't be wrapped."""
+    wrapped = (("X-Vault-Wrap-TTL", "60"),)
+    assert check_path(Request("GET", "/v1/secret/data/app", wrapped)) == "secret/data/app"
+    assert check_path(Request("POST", "/v1/sys/wrapping/wrap", wrapped)) == "sys/wrapping/wrap"
+    with pytest.raises(Refused, match="can't be wrapped"):
+        check_path(Request("POST", "/v1/auth/token/renew-self", wrapped))
+
+
+SHOWN = Secret("the-secret-of-this-sandbox")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (ASKED,),
+        (("X-Vault-Token", "vaultgate"),),
+        (("X-Vaultgate-Secret", ""),),
+        (("X-Vaultgate-Secret", "the-secret-of-this-sandbo"),),
+        (("X-Vaultgate-Secret", "the-secret-of-this-sandbox "),),
+        (("X-Vaultgate-Secret", "THE-SECRET-OF-THIS-SANDBOX"),),
+        (("X-Vaultgate-Secret", "\xe4"),),
+        (("X-Vaultgate-Secret", "wrong"), ("X-Vaultgate-Secret", "the-secret-of-this-sandbox")),
+    ],
+)
+def test_without_the_secret_nobody_comes_in(headers: tuple[tuple[str, str], ...]) -> None:
+    """In mode `secret` nothing but the secret itself gets in, and the answer doesn't repeat what was shown."""
+    with pytest.raises(Refused) as refused:
+        check_door(Request("GET", "/v1/a", (HOST, *headers)), "secret", SHOWN)
+    assert refused.value.message == "the request has no X-Vaultgate-Secret, or a wrong one"
+    assert refused.value.hint == "read through vaultgate.client, or send what stands in the file that docs/threat-model.md names"
+
+
+def test_with_the_secret_the_rest_still_counts() -> None:
+    """The secret gets in by itself; a wrong Host, a forwarded request and a method that isn't Vault's are refused with it too."""
+    shown = ("x-vaultgate-secret", "the-secret-of-this-sandbox")
+    assert check_door(Request("GET", "/v1/a", (HOST, shown)), "secret", SHOWN) is None
+    for request in (
+        Request("GET", "/v1/a", (("Host", "rebound.example.com"), shown)),
+        Request("GET", "/v1/a", (HOST, shown, ("X-Forwarded-For", "10.0.0.1"))),
+        Request("TRACE", "/v1/a", (HOST, shown)),
+    ):
+        with pytest.raises(Refused):
+            check_door(request, "secret", SHOWN)
+
+
+def test_without_a_secret_made_nobody_comes_in() -> None:
+    """Mode `secret` before there is one is shut, not open."""
+    for value in ("", "None"):
+        with pytest.raises(Refused):
+            check_door(Request("GET", "/v1/a", (HOST, ("X-Vaultgate-Secret", value))), "secret")
+
+
+def passes(target: str, *, method: str = "GET", allow: str = "", deny: str = "") -> bool:
+    """Whether a request passes with the extension's token under these settings."""
+    try:
+        check_path(Request(method, target), path_rules(allow) if allow else (), path_rules(deny) if deny else ())
+    except Refused:
+        return False
+    return True
+
+
+RULED = [
+    # What is allowed, and nothing beside it.
+    ("secret/data/app", "", "GET", "/v1/secret/data/app", True),
+    ("secret/data/app", "", "GET", "/v1/secret/data/app/", True),
+    ("secret/data/app", "", "GET", "/v1/secret/data/apps", False),
+    ("secret/data/app", "", "GET", "/v1/secret/data/app/x", False),
+    ("secret/data/app", "", "GET", "/v1/my/secret/data/app", False),
+    ("secret/*", "", "GET", "/v1/secret/data/app", True),
+    ("secret/*", "", "GET", "/v1/secret", False),
+    ("secret/*,database/creds/app", "", "GET", "/v1/database/creds/app", True),
+    ("*/data/app", "", "GET", "/v1/secret/data/app", True),
+    ("secret/data/a.p", "", "GET", "/v1/secret/data/app", False),
+    ("secret/data/a b", "", "GET", "/v1/secret/data/a%20b", True),
+    # However it is written.
+    ("secret/*", "", "GET", "/v1/%73ecret/data/app", True),
+    ("secret/*", "", "GET", "/v1/secret//data", False),
+    ("secret/*", "", "GET", "/v1/secret/../database/creds/app", False),
+    ("secret/*", "", "GET", "/v1/secret/%2e%2e/database/creds/app", False),
+    ("secret/*", "", "GET", "/v1/secret%2fdata", False),
+    ("", "secret/data/admin*", "GET", "/v1/secret/data/%61dmin", False),
+    ("", "secret/data/admin*", "GET", "/v1/secret//data/admin", False),
+    ("", "secret/data/admin*", "GET", "/v1/secret/./data/admin", False),
+    ("", "secret/data/admin*", "GET", "/v1/secret/data/%2e/admin", False),
+    ("", "secret/data/admin", "GET", "/v1/secret/data/admin/", False),
+    # The method.
+    ("GET secret/*", "", "GET", "/v1/secret/data/app", True),
+    ("GET secret/*", "", "HEAD", "/v1/secret/data/app", True),
+    ("GET secret/*", "", "POST", "/v1/secret/data/app", False),
+    ("GET secret/*", "", "LIST", "/v1/secret/metadata", False),
+    ("PUT secret/*", "", "POST", "/v1/secret/data/app", True),
+    ("POST secret/*", "", "PUT", "/v1/secret/data/app", True),
+    ("DELETE secret/*", "", "PATCH", "/v1/secret/data/app", False),
+    ("", "POST secret/*", "PUT", "/v1/secret/data/app", False),
+    ("", "PUT secret/*", "POST", "/v1/secret/data/app", False),
+    ("", "PUT secret/*", "GET", "/v1/secret/data/app", True),
+    ("", "PUT secret/*", "PATCH", "/v1/secret/data/app", True),
+    # A listing is a listing, whichever way it is asked for.
+    ("LIST secret/*", "", "LIST", "/v1/secret/metadata", True),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata?list=true", True),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata?a=b&list=true", True),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata", False),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata?list=false", False),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata?list=true&list=false", False),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata?a;list=true", False),
+    ("LIST secret/*", "", "GET", "/v1/secret/metadata?list=true&a=%zz", False),
+    ("LIST secret/*", "", "HEAD", "/v1/secret/metadata?list=true", False),
+    ("LIST secret/*,GET secret/*", "", "GET", "/v1/secret/metadata?list=false", True),
+    ("GET secret/*", "", "GET", "/v1/secret/metadata?list=true", False),
+    ("GET secret/*", "", "GET", "/v1/secret/metadata?%6cist=true", False),
+    ("GET secret/*", "", "GET", "/v1/secret/metadata?list=1", False),
+    ("GET secret/*", "", "GET", "/v1/secret/data/app?version=2&listed=x", True),
+    ("", "LIST secret/*", "GET", "/v1/secret/metadata?list=true", False),
+    ("", "LIST secret/*", "GET", "/v1/secret/metadata?%6cist=true", False),
+    ("", "LIST secret/*", "GET", "/v1/secret/metadata?list=T", False),
+    ("", "GET secret/*", "GET", "/v1/secret/metadata?list=false", False),
+    ("", "GET secret/*", "GET", "/v1/secret/metadata?list=true;a", False),
+    ("", "LIST secret/*", "GET", "/v1/secret/data/app?version=2", True),
+    ("", "LIST secret/*", "POST", "/v1/secret/metadata?list=true", True),
+    # Denied wins; the system needs to be named.
+    ("secret/*", "secret/data/admin", "GET", "/v1/secret/data/admin", False),
+    ("secret/*", "secret/data/admin", "GET", "/v1/secret/data/app", True),
+    ("secret/*", "", "GET", "/v1/sys/health", True),
+    ("secret/*", "", "GET", "/v1/auth/token/lookup-self", True),
+    ("", "sys/health", "GET", "/v1/sys/health", False),
+    ("", "sys/wrapping/*", "POST", "/v1/sys/wrapping/unwrap", False),
+    ("*", "", "GET", "/v1/sys/mounts", False),
+    ("s*", "", "GET", "/v1/sys/mounts", False),
+    ("*", "", "POST", "/v1/auth/token/create", False),
+    ("auth/*", "", "POST", "/v1/auth/token/create", False),
+    ("sys/mounts", "", "GET", "/v1/sys/mounts", True),
+    ("sys/mounts", "", "GET", "/v1/sys/policies", False),
+    ("GET sys/mounts", "", "POST", "/v1/sys/mounts", False),
+    ("auth/token/*", "", "POST", "/v1/auth/token/create", True),
+    ("sys/*", "sys/seal", "PUT", "/v1/sys/seal", False),
+    ("sys/mounts", "", "GET", "/v1/secret/data/app", False),
+]
+
+
+@pytest.mark.parametrize(("allow", "deny", "method", "target", "expected"), RULED)
+def test_lists(allow: str, deny: str, method: str, target: str, *, expected: bool) -> None:
+    """VAULTGATE_ALLOW lets pass only what it names, VAULTGATE_DENY wins, and no way of writing a request evades them."""
+    assert passes(target, method=method, allow=allow, deny=deny) is expected
+
+
+def test_a_list_is_named_in_its_refusal() -> None:
+    """Whoever is refused by a list is told by which one, and that a token of one's own would pass."""
+    own = "send a token of your own in X-Vault-Token"
+    with pytest.raises(Refused) as refused:
+        check_path(Request("GET", "/v1/a/b"), path_rules("secret/*"))
+    assert (refused.value.message, refused.value.hint) == ("VAULTGATE_ALLOW doesn't name 'a/b'", own)
+    with pytest.raises(Refused) as refused:
+        check_path(Request("GET", "/v1/a/b"), (), path_rules("a/*"))
+    assert (refused.value.message, refused.value.hint) == ("VAULTGATE_DENY denies 'a/b' to the extension's token", own)
 
 
 OPEN = (
@@ -288,6 +498,21 @@ def test_no_way_into_the_system(target: str) -> None:
     assert not touches_the_system(posixpath.normpath(once))
 
 
+@given(targets())
+@example("/v1/secret/%2e%2e/database/creds/x")
+@example("/v1/secret//../database/creds/x")
+def test_no_way_around_a_list(target: str) -> None:
+    """However a path is glued and escaped: what passes a list of one mount is, by anybody's reading, below that mount."""
+    for allow, deny, inside in (("secret/*", "", True), ("", "secret*", False)):
+        if passes(target, allow=allow, deny=deny):
+            once = unescape(target.partition("?")[0]).removeprefix("/v1/").strip("/")
+            allowed = OPEN[0] | {"sys/internal/ui/mounts", "auth/token/lookup-self"}
+            if once in allowed or once.startswith(OPEN[1]):
+                continue
+            for reading in (once, posixpath.normpath(once), unescape(once)):
+                assert reading.startswith("secret/" if inside else "secret") is inside
+
+
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17F), max_size=30))
 def test_any_text_is_judged(text: str) -> None:
     """Whatever comes as a path is refused or passes; nothing else is raised."""
@@ -299,8 +524,24 @@ def test_any_text_is_judged(text: str) -> None:
 
 
 def test_redact() -> None:
-    """Our token's id is taken out wherever it stands, and nothing else is."""
-    body = b'{"data":{"id":"hvs.OURS","accessor":"a"},"copy":"hvs.OURS"}'
-    assert (
-        redact(Answer(200, (), body), Secret("hvs.OURS")).body == b'{"data":{"id":"redacted","accessor":"a"},"copy":"redacted"}'
+    """Our token's id is taken out wherever it stands, in the body and in headers, and nothing else is."""
+    token = Secret("hvs.OURS")
+    answer = Answer(
+        203,
+        (("X-Echo", "<hvs.OURS>"), ("Content-Type", "application/json")),
+        b'{"data":{"id":"hvs.OURS","accessor":"a"},"copy":"hvs.OURS"}',
     )
+    redacted = redact(answer, token)
+    assert redacted.body == b'{"data":{"id":"redacted","accessor":"a"},"copy":"redacted"}'
+    assert redacted.headers == (("X-Echo", "<redacted>"), ("Content-Type", "application/json"))
+    assert redacted.status == 203
+    for other in (Answer(404, (("X-Echo", "hvs.OURS"),), b"{}"), Answer(200, (("A", "b"),), b"hvs.OURS")):
+        cleaned = redact(other, token)
+        assert "hvs.OURS" not in repr(cleaned.headers) + repr(cleaned.body)
+        assert (cleaned.status, len(cleaned.headers)) == (other.status, 1)
+
+
+def test_what_shows_nothing_stays() -> None:
+    """An answer without the token is handed on as it is."""
+    answer = Answer(200, (("A", "b"),), b'{"data":{"id":"hvs.OTHER"}}')
+    assert redact(answer, Secret("hvs.OURS")) is answer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import urllib.error
+import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from vaultgate.http1 import Reader
 from vaultgate.model import Answer, Origin, Request
 from vaultgate.outlets.proxy import Proxy, bind
 from vaultgate.transport import Connections
+from vaultgate.values import path_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,11 +59,11 @@ class Door:
 
 
 @contextmanager
-def opened(mode: str = "header") -> Iterator[Door]:
+def opened(mode: str = "header", **options: Any) -> Iterator[Door]:
     """A door that is open while the block runs."""
     extension = Extension()
     listener = bind(("127.0.0.1", 0))
-    proxy = Proxy(listener, extension.broker, mode, extension.log)
+    proxy = Proxy(listener, extension.broker, mode, extension.log, **options)
     connections = Connections(Clock())
     proxy.start()
     try:
@@ -103,6 +106,86 @@ def test_guard_speaks_vaults_language(door: Door, path: str, headers: tuple[tupl
     assert word in "; ".join(json.loads(answer.body)["errors"])
     assert door.extension.server.seen == []
     assert door.extension.events == ["refused"]
+
+
+def test_lists_rule_our_token_and_nobody_elses() -> None:
+    """VAULTGATE_ALLOW and VAULTGATE_DENY hold for the extension's token; whoever brings their own is Vault's to judge."""
+    with opened(allow=path_rules("secret/*"), deny=path_rules("GET secret/data/absent")) as door:
+        assert door.ask("GET", "/v1/secret/data/records", ASKED).ok
+        for path in (f"/v1/{CREDS}", "/v1/secret/data/absent", "/v1/secret/data/%61bsent"):
+            answer = door.ask("GET", path, ASKED)
+            assert (answer.status, answer.header("X-Vaultgate-Error")) == (403, "refused")
+        assert [path for _, path in door.extension.server.seen if "login" not in path] == ["secret/data/records"]
+        root = ("X-Vault-Token", door.extension.server.root_token)
+        assert door.ask("GET", f"/v1/{CREDS}", root).ok
+
+
+def raw_get(path: str, *headers: str) -> bytes:
+    """A GET as it goes over the wire."""
+    return "\r\n".join([f"GET {path} HTTP/1.1", *headers, "", ""]).encode()
+
+
+@pytest.mark.parametrize("mode", ["header", "warn", "open"])
+def test_a_rebound_name_is_refused(mode: str) -> None:
+    """A page whose name was rebound to 127.0.0.1 may send any header, but its Host is its own name: no mode lets it in."""
+    with opened(mode) as door:
+        for host in ("attacker.example.com", "attacker.example.com:8200", "127.0.0.1.nip.io:8200", "localtest.me"):
+            assert door.say(raw_get(f"/v1/{CREDS}", f"Host: {host}", "X-Vault-Request: true"))[0] == [403]
+        assert door.extension.server.seen == []
+
+
+def test_a_plain_get_that_was_forged_is_refused(door: Door) -> None:
+    """A fetch that was talked into our address (SSRF) chooses its URL, not its headers: a client's usual ones don't pass."""
+    host, port = door.address
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://{host}:{port}/v1/{CREDS}", timeout=10)
+    with refused.value as answer:
+        assert answer.code == 403
+        assert b"X-Vault-Request" in answer.read()
+    usual = ("Host: 127.0.0.1:8200", "User-Agent: curl/8.5.0", "Accept: */*")
+    assert door.say(raw_get(f"/v1/{CREDS}", *usual))[0] == [403]
+    # Line ends in a URL are what lets such a fetch add headers; an HTTP client that escapes them gets nowhere either.
+    assert door.say(raw_get(f"/v1/{CREDS}%20HTTP/1.1%0d%0aX-Vault-Request:%20true", *usual))[0] == [403]
+    assert door.extension.server.seen == []
+
+
+def test_whoever_dribbles_is_cut_off() -> None:
+    """A client that sends a byte now and then, each in good time, is told so and cut off when its request takes too long."""
+    with opened(request_s=0.3) as door, socket.create_connection(door.address, timeout=10) as connection:
+        connection.sendall(b"GET /v1/a HTTP/1.1\r\n" + HEAD)
+        connection.settimeout(0.02)
+        while True:
+            try:
+                connection.sendall(b"a")
+                first = connection.recv(1)
+                break
+            except TimeoutError:
+                continue
+        connection.settimeout(10)
+        rest = [first]
+        assert Reader(lambda size: rest.pop() if rest else connection.recv(size)).answer("GET").status == 408
+        assert door.ask("GET", f"/v1/{CREDS}", ASKED).ok
+
+
+def test_a_body_that_dribbles_is_cut_off() -> None:
+    """The same holds for a body that doesn't come to its end."""
+    with opened(request_s=0.3) as door, socket.create_connection(door.address, timeout=10) as connection:
+        connection.sendall(b"PUT /v1/a HTTP/1.1\r\n" + HEAD + b"Content-Length: 100\r\n\r\nabc")
+        assert Reader(connection.recv).answer("PUT").status == 408
+        assert door.extension.server.seen == []
+
+
+def test_a_client_that_rests_is_not_slow() -> None:
+    """The time between two requests isn't counted, however short a request's time is."""
+    with opened(request_s=0.05) as door, socket.create_connection(door.address, timeout=10) as connection:
+        reader = Reader(connection.recv)
+        for _ in range(3):
+            connection.sendall(b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"\r\n")
+            assert reader.answer("GET").status == 200
+            connection.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            connection.settimeout(10)
 
 
 def test_own_token_may_go_anywhere(door: Door) -> None:

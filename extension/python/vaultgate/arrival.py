@@ -79,6 +79,8 @@ def arrive(environ: Mapping[str, str], name: str) -> Arrival | None:
 def _listen_address(environ: Mapping[str, str]) -> tuple[str, int] | None:
     """The port to take first; None where the settings don't plainly ask for one, or for something slow before registering."""
     start = environ.get("VAULTGATE_START", "").strip().lower()
+    if environ.get("VAULTGATE_GUARD", "").strip().lower() == "secret":
+        return None
     if start not in {"", "overlap", "early"} or environ.get("VAULT_RUN_MODE", "").strip().lower() == "file":
         return None
     if not start and any(name.startswith("VAULT_SECRET_PATH") and text.strip() for name, text in environ.items()):

@@ -41,6 +41,7 @@ class Config:
     """
 
     __slots__ = (
+        "allow",
         "approle",
         "assumed_role_arn",
         "auth_method",
@@ -50,6 +51,7 @@ class Config:
         "cache_bytes",
         "cache_rules",
         "cache_ttl_s",
+        "deny",
         "files",
         "guard",
         "iam_server_id",
@@ -69,6 +71,7 @@ class Config:
     )
 
     approle: AppRoleSettings
+    allow: tuple[tuple[str, str], ...]
     assumed_role_arn: str | None
     auth_method: str
     auth_mount: str
@@ -77,6 +80,7 @@ class Config:
     cache_bytes: int
     cache_rules: tuple[tuple[str, float], ...]
     cache_ttl_s: float | None
+    deny: tuple[tuple[str, str], ...]
     files: tuple[FilePlan, ...]
     guard: str
     iam_server_id: str | None
@@ -141,6 +145,7 @@ def load(environ: Mapping[str, str]) -> Config:
         raise ConfigurationError(problems)
     return Config(
         approle=_approle(values),
+        allow=values["VAULTGATE_ALLOW"] or (),
         assumed_role_arn=values["VAULT_ASSUMED_ROLE_ARN"],
         auth_method=values["VAULTGATE_AUTH_METHOD"],
         auth_mount=values["VAULT_AUTH_PROVIDER"] or values["VAULTGATE_AUTH_METHOD"],
@@ -149,6 +154,7 @@ def load(environ: Mapping[str, str]) -> Config:
         cache_bytes=values["VAULTGATE_CACHE_BYTES"],
         cache_rules=values["VAULTGATE_CACHE"] or (),
         cache_ttl_s=values["VAULT_DEFAULT_CACHE_TTL"],
+        deny=values["VAULTGATE_DENY"] or (),
         files=files,
         guard=values["VAULTGATE_GUARD"],
         iam_server_id=values["VAULT_IAM_SERVER_ID"],
@@ -208,7 +214,7 @@ def _files(named: dict[str, set[str]], values: dict[str, object]) -> tuple[tuple
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
-    known = {setting.name for setting in SETTINGS}
+    known = {setting.name.removeprefix(PREFIX) for setting in SETTINGS if setting.name.startswith(PREFIX)}
     problems = []
     for name in sorted(environ):
         if name in NOT_YET:
@@ -216,8 +222,19 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
         elif name.startswith(PREFIX) and all(setting.ending(name) is None for setting in SETTINGS):
             import difflib  # noqa: PLC0415 - only a mistake needs it, and a cold start shouldn't pay
 
-            near = difflib.get_close_matches(name, known, 1, 0.5)
-            problems.append(f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ""))
+            # What they all begin with would make any two alike.
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, 1)
+            problems.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
+    return problems
+
+
+def _address_problems(values: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for server, server_id in values["VAULTGATE_ADDRESSES"] or ():
+        if _in_clear(server) and not values["VAULTGATE_ALLOW_HTTP"]:
+            problems.append(f"VAULTGATE_ADDRESSES: {server!r} is http and not loopback: use https, or set VAULTGATE_ALLOW_HTTP=true")
+        if server_id and values["VAULTGATE_AUTH_METHOD"] != "aws":
+            problems.append(f"VAULTGATE_ADDRESSES: {server!r} names a server id, which only a login by AWS is bound to: leave it out")
     return problems
 
 
@@ -266,4 +283,6 @@ def _not_before_a_snapshot(values: Mapping[str, object], files: tuple[FilePlan, 
     problems = [f"VAULTGATE_START=ready {why}; leave it out"] if values["VAULTGATE_START"] == "ready" else []
     if files:
         problems.append(f"VAULT_SECRET_PATH {why}; read through the proxy or vaultgate.client instead")
+    if values["VAULTGATE_GUARD"] == "secret":
+        problems.append("VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox would have the same secret")
     return problems

@@ -2,9 +2,10 @@
 
 Rules: only what a local SDK sends gets in. A browser or a fetch that somebody smuggled an address into can send a
 plain GET to 127.0.0.1, but not a header of its choice (the reasoning of X-Vault-Request in Vault's own agent); a
-rebound DNS name shows in Host, a forwarding proxy in X-Forwarded-For. With our token, paths that could mint, change
-or show tokens or reach the system are denied but for the few that an application needs. A path that two readers could
-read differently is refused, not interpreted.
+rebound DNS name shows in Host, a forwarding proxy in X-Forwarded-For; in mode `secret` a caller also has to have read our
+file. With our token, paths that could mint, change or show tokens or reach the system are denied but for the few that an
+application needs; the settings may deny and allow more. A path that two readers could read differently is refused, not
+interpreted, and a rule about a method holds for every way that Vault has of asking for the same.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from vaultgate.secret import Secret
 
 OURS = frozenset({"", "vaultgate"})
+SECRET_HEADER = "X-Vaultgate-Secret"  # noqa: S105 - a header's name
+Rules = tuple[tuple[str, str], ...]  # method or empty, glob; see `values.path_rules`
 _MODES_THAT_ASK = frozenset({"header", "warn"})
 _METHODS = frozenset({"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"})
 _ALLOWED = (
@@ -35,6 +38,9 @@ _ALLOWED = (
     "sys/wrapping/*",
 )
 _DENIED = ("auth/token", "auth/token/*", "sys", "sys/*")
+_OPERATIONS = {"HEAD": "GET", "PUT": "POST"}
+_OWN_TOKEN = "send a token of your own in X-Vault-Token"  # noqa: S105 - advice
+_REDACTED = "redacted"
 _AMBIGUOUS = frozenset({"", ".", ".."})
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 
@@ -45,12 +51,13 @@ def uses_our_token(request: Request) -> bool:
     return token is None or token.strip() in OURS
 
 
-def check_door(request: Request, mode: str) -> str | None:
+def check_door(request: Request, mode: str, secret: Secret | None = None) -> str | None:
     """Judge whether a request may come in at all.
 
     Args:
         request: its head is looked at.
-        mode: `header`, `warn` or `open`.
+        mode: `header`, `secret`, `warn` or `open`.
+        secret: what mode `secret` wants to see.
 
     Returns:
         What an operator should be warned of in mode `warn`, else None.
@@ -66,6 +73,11 @@ def check_door(request: Request, mode: str) -> str | None:
             raise Refused(f"a request with {name} comes from somewhere else", "call the extension from the function itself")
     if request.method not in _METHODS:
         raise Refused(f"the method {request.method} is none of Vault's", f"use one of {', '.join(sorted(_METHODS))}")
+    if mode == "secret" and not _knows(request, secret):
+        raise Refused(
+            f"the request has no {SECRET_HEADER}, or a wrong one",
+            "read through vaultgate.client, or send what stands in the file that docs/threat-model.md names",
+        )
     if mode not in _MODES_THAT_ASK or _shows_intent(request):
         return None
     if mode == "warn":
@@ -76,8 +88,13 @@ def check_door(request: Request, mode: str) -> str | None:
     )
 
 
-def check_path(request: Request) -> str:
+def check_path(request: Request, allow: Rules = (), deny: Rules = ()) -> str:
     """Judge where a request wants to go with the extension's token.
+
+    Args:
+        request: its method, target and headers are looked at.
+        allow: where there are any, only what fits one of them passes; the system's paths only where a glob names them so.
+        deny: what fits one of them doesn't pass, whatever else says so.
 
     Returns:
         The path below `/v1/`.
@@ -95,15 +112,51 @@ def check_path(request: Request) -> str:
     below = "/".join(segments)
     if below.startswith("auth/token/") and request.header("X-Vault-Wrap-TTL") is not None:
         raise Refused("an answer that shows the extension's token can't be wrapped", "leave out X-Vault-Wrap-TTL")
-    if not _matches(below, _ALLOWED) and _matches(below, _DENIED):
-        raise Refused(f"{below!r} is denied to the extension's token", "send a token of your own in X-Vault-Token")
+    operations = _operations(request)
+    if any(_fits(below, operation, deny) for operation in operations):
+        raise Refused(f"VAULTGATE_DENY denies {below!r} to the extension's token", _OWN_TOKEN)
+    if _matches(below, _ALLOWED):
+        return below
+    system = _matches(below, _DENIED)
+    if system:
+        allow = tuple((method, glob) for method, glob in allow if _matches(glob, _DENIED))
+    if (system or allow) and not all(_fits(below, operation, allow) for operation in operations):
+        why = f"{below!r} is denied to the extension's token" if system else f"VAULTGATE_ALLOW doesn't name {below!r}"
+        raise Refused(why, _OWN_TOKEN)
     return below
 
 
 def redact(answer: Answer, token: Secret) -> Answer:
-    """An answer without a token's id, wherever it stood in the body."""
-    told = token.reveal().encode()
-    return Answer(answer.status, answer.headers, answer.body.replace(told, b"redacted")) if told in answer.body else answer
+    """An answer without a token's id, wherever it stood in its body or its headers."""
+    told = token.reveal()
+    headers = answer.headers
+    if any(told in value for _, value in headers):
+        headers = tuple((name, value.replace(told, _REDACTED)) for name, value in headers)
+    elif told.encode() not in answer.body:
+        return answer
+    return Answer(answer.status, headers, answer.body.replace(told.encode(), _REDACTED.encode()))
+
+
+def _operations(request: Request) -> frozenset[str]:
+    """What Vault may take a request for: its method, by the name that all ways of asking for the same have in common.
+
+    A GET with `list=true` is a listing, the `vault` command lists so; one that speaks of `list` in another way counts as both.
+    """
+    query = request.target.partition("?")[2]
+    if request.method != "GET" or not query:
+        return frozenset({_OPERATIONS.get(request.method, request.method)})
+    plain = _decoded(query)
+    spoken = [pair for pair in (plain or "").split("&") if pair.partition("=")[0] == "list"]
+    if plain is None or ";" in plain or (spoken and spoken != ["list=true"]):
+        return frozenset({"GET", "LIST"})
+    return frozenset({"LIST" if spoken else "GET"})
+
+
+def _fits(path: str, operation: str, rules: Rules) -> bool:
+    return any(
+        method in {"", operation} and re.fullmatch(re.escape(glob).replace(r"\*", ".*"), path, re.DOTALL)
+        for method, glob in rules
+    )
 
 
 def _decoded(path: str) -> str | None:
@@ -120,6 +173,13 @@ def _decoded(path: str) -> str | None:
 def _shows_intent(request: Request) -> bool:
     asked = request.header("X-Vault-Request")
     return (asked is not None and asked.strip().lower() == "true") or request.header("X-Vault-Token") is not None
+
+
+def _knows(request: Request, secret: Secret | None) -> bool:
+    from hmac import compare_digest  # noqa: PLC0415 - only mode `secret` compares, and a cold start shouldn't pay
+
+    told = request.header(SECRET_HEADER)
+    return secret is not None and told is not None and compare_digest(told.encode(), secret.reveal().encode())
 
 
 def _names_loopback(host: str) -> bool:

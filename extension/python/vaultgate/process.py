@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from vaultgate.arrival import Arrival
     from vaultgate.broker import Broker
     from vaultgate.config import Config
+    from vaultgate.door_secret import DoorSecret
     from vaultgate.outlets.files import Files
+    from vaultgate.secret import Secret
 
 _FINE = 0
 _FAILED = 1
@@ -72,6 +74,7 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
     awake = _awake(kind)
 
     generation = Generation(settings.listen, journal)
+    door = _door_secret(settings, listener)
 
     def serve() -> Broker:
         if listener is not None:
@@ -80,8 +83,17 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
 
         broker = broker_of(settings, environ, clock, journal, invalidated=generation.advance)
         if listener is not None:
-            connections = _MANAGED_CONNECTIONS if kind == MANAGED else proxy.CONNECTIONS
-            proxy.Proxy(listener, broker, settings.guard, journal, awake, connections=connections).start()
+            proxy.Proxy(
+                listener,
+                broker,
+                settings.guard,
+                journal,
+                awake,
+                secret=door.current,
+                allow=settings.allow,
+                deny=settings.deny,
+                connections=_MANAGED_CONNECTIONS if kind == MANAGED else proxy.CONNECTIONS,
+            ).start()
         return broker
 
     def files(broker: Broker) -> Files:
@@ -90,12 +102,14 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
         return Files(settings.files, broker, settings, clock, journal)
 
     try:
+        door.begin()  # before Lambda hears of us: the function may read it as soon as its init runs
         opened = files if settings.files else None
         Lifecycle(api, settings.start, serve, clock, journal, files=opened, kind=kind, wake=awake.set).run()
     except VaultgateError as error:
         return _fail(api, kind, error, journal)
     finally:
         generation.end()  # while the port, and so the file's name, is still ours
+        door.end()
         if listener is not None:
             listener.close()
     return _FINE
@@ -107,6 +121,29 @@ def _awake(kind: str) -> threading.Event:
     if kind != SNAP_START:
         awake.set()
     return awake
+
+
+class _NoSecret:
+    """What stands for a `DoorSecret` where the door asks for none."""
+
+    def begin(self) -> None:
+        """Make nothing."""
+
+    def current(self) -> Secret | None:
+        """Nothing."""
+        return None
+
+    def end(self) -> None:
+        """Leave nothing."""
+
+
+def _door_secret(settings: Config, listener: socket.socket | None) -> DoorSecret | _NoSecret:
+    """The secret of the door, if there is a door and the settings ask for one."""
+    if settings.guard != "secret" or listener is None:
+        return _NoSecret()
+    from vaultgate.door_secret import DoorSecret  # noqa: PLC0415 - only this mode pays for it
+
+    return DoorSecret(settings.listen)
 
 
 def _listener(settings: Config, arrival: Arrival | None) -> socket.socket | None:

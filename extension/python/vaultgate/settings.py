@@ -16,6 +16,7 @@ from vaultgate.values import (
     listen_address,
     mount,
     origin,
+    path_rules,
     positive_duration,
     role_arn,
     secret,
@@ -153,9 +154,24 @@ SETTINGS = (
     ),
     Setting(
         "VAULTGATE_GUARD",
-        choice("header", "warn", "open"),
+        choice("header", "secret", "warn", "open"),
         "header",
-        "header: a request must carry X-Vault-Request: true or X-Vault-Token; warn: log those that don't; open: let them in",
+        "header: a request must carry X-Vault-Request: true or X-Vault-Token; secret: it must carry X-Vaultgate-Secret with what "
+        "stands in a file of this sandbox, which vaultgate.client reads by itself; warn: log those without the headers; "
+        "open: let them in",
+    ),
+    Setting(
+        "VAULTGATE_ALLOW",
+        path_rules,
+        None,
+        "`glob,...` or `METHOD glob,...`: with the extension's token only these paths pass, beside the few of the system's that "
+        "an application needs; sys/... and auth/token/... pass where a glob begins so",
+    ),
+    Setting(
+        "VAULTGATE_DENY",
+        path_rules,
+        None,
+        "the same form: what never passes with the extension's token, whatever is allowed",
     ),
     Setting(
         "VAULTGATE_CACHE",
@@ -198,10 +214,8 @@ NOT_YET = frozenset(
     {
         "VAULT_RATE_LIMIT",
         "VAULTGATE_ADDRESSES",
-        "VAULTGATE_ALLOW",
         "VAULTGATE_ALLOW_SINK",
         "VAULTGATE_CONFIG",
-        "VAULTGATE_DENY",
         "VAULTGATE_METRICS",
         "VAULTGATE_ON_FAILURE",
         "VAULTGATE_STALE_MAX",

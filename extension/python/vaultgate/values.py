@@ -26,6 +26,8 @@ _MOUNT = re.compile(r"/?[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?")
 _OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}")
 _LABEL = 63  # RFC 1035, section 2.3.4; longer ones make Python's resolver raise UnicodeError
 _LAST_PORT = 65535
+_OPERATIONS = {name: name for name in ("GET", "LIST", "POST", "PATCH", "DELETE")} | {"HEAD": "GET", "PUT": "POST"}
+_SHAPE = frozenset("/*")
 _PLAIN_PARTS = frozenset({"", ".", ".."})  # what no part of a path may be
 
 
@@ -163,6 +165,29 @@ def cache_rules(text: str) -> tuple[tuple[str, float], ...]:
             rules.append((glob.strip().removeprefix("/").removeprefix("v1/"), duration(ttl.strip())))
         except ValueError as reason:
             raise ValueError(f"has a rule whose time {ttl.strip()!r} {reason}") from None
+    return tuple(rules)
+
+
+def path_rules(text: str) -> tuple[tuple[str, str], ...]:
+    """`glob` or `METHOD glob`, with commas between: paths below `/v1/` as they are without escapes, `*` stands for anything.
+
+    Returns:
+        For each the method, empty for any, and the glob. What Vault takes for one operation has one name: POST is PUT's too,
+        GET is HEAD's.
+    """
+    rules = []
+    for rule in text.split(","):
+        first, _, rest = rule.strip().partition(" ")
+        # A path may hold a blank too, but hardly before its first slash.
+        method, glob = (first.upper(), rest.strip()) if rest and _SHAPE.isdisjoint(first) else ("", rule.strip())
+        glob = glob.removeprefix("/").removeprefix("v1/").removesuffix("/")
+        if method and method not in _OPERATIONS:
+            raise ValueError(f"has a rule with the method {method!r}: use one of {', '.join(_OPERATIONS)}")
+        if glob.partition(" ")[0] in _OPERATIONS:
+            raise ValueError(f"has a rule with a method where its path should be: {glob!r}")
+        if not glob.isprintable() or not _PLAIN_PARTS.isdisjoint(glob.split("/")):
+            raise ValueError(f"has a rule that no path fits: {rule.strip()!r}")
+        rules.append((_OPERATIONS.get(method, ""), glob))
     return tuple(rules)
 
 

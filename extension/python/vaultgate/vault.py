@@ -49,6 +49,7 @@ _NOT_FORWARDED = frozenset(
         "x-vault-request",
         "x-vault-token",
         "x-vault-token-options",
+        "x-vaultgate-secret",
     }
 )
 _NOT_RETURNED = frozenset({"connection", "content-length", "keep-alive", "trailer", "transfer-encoding", "upgrade"})

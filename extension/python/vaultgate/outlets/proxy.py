@@ -1,8 +1,9 @@
 """The loopback door: HTTP in, the guard's verdict, the broker's answer out.
 
 Rules: judge the head before anything else happens; one thread per connection, and no more connections than
-`CONNECTIONS`; whoever is slow is cut off; an error of ours is Vault-shaped JSON, so that every Vault client shows
-it. Before a snapshot the door is shut: nothing is asked of Vault, nothing handed out, nothing random drawn.
+`CONNECTIONS`; whoever is slow is cut off, by the piece and by the whole request, so that nobody keeps a place with a byte
+now and then; an error of ours is Vault-shaped JSON, so that every Vault client shows it. Before a snapshot the door is
+shut: nothing is asked of Vault, nothing handed out, nothing random drawn.
 """
 
 from __future__ import annotations
@@ -14,23 +15,29 @@ import threading
 
 from vaultgate import guard
 from vaultgate.arrival import BACKLOG
+from vaultgate.clock import Clock
 from vaultgate.errors import MalformedRequest, NotRestored, Refused, VaultgateError
 from vaultgate.http1 import Reader, answer_bytes, keeps_alive
 from vaultgate.model import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vaultgate.broker import Broker
+    from vaultgate.guard import Rules
     from vaultgate.log import Log
     from vaultgate.model import Request
+    from vaultgate.secret import Secret
 
 HEALTH_PATH = "/v1/sys/vaultgate/health"
 RESTORE_PATH = "/v1/sys/vaultgate/restore"
 _OK = 200
 CONNECTIONS = 64
-# Between requests a client may rest; once it has begun to speak, each piece must come soon.
+# Between requests a client may rest; once it has begun to speak, each piece must come soon, and all of it before long.
 _REST_S = 300.0
 _PIECE_S = 10.0
+_REQUEST_S = 30.0
 _RETRY_AFTER = "1"
 # How long, and how much, is listened to after a refusal.
 _PARTING_S = 1.0
@@ -64,9 +71,13 @@ class Proxy:
     """Serves the broker's answers on a bound socket.
 
     Args:
-        mode: the guard's, `header`, `warn` or `open`.
+        mode: the guard's, `header`, `secret`, `warn` or `open`.
         awake: not set before a snapshot; None where none is taken.
-        connections: how many at once.
+        secret: gives what a request has to show in mode `secret` now.
+        allow: where the extension's token may go; see `guard.check_path`.
+        deny: where it may not.
+        request_s: how long a request may take to come in, from its first byte on.
+        connections: how many at once; half of them may stay open between requests.
     """
 
     def __init__(
@@ -77,6 +88,10 @@ class Proxy:
         log: Log,
         awake: threading.Event | None = None,
         *,
+        secret: Callable[[], Secret | None] = lambda: None,
+        allow: Rules = (),
+        deny: Rules = (),
+        request_s: float = _REQUEST_S,
         connections: int = CONNECTIONS,
     ) -> None:
         self._listener = listener
@@ -84,6 +99,11 @@ class Proxy:
         self._mode = mode
         self._log = log
         self._awake = awake
+        self._secret = secret
+        self._allow = allow
+        self._deny = deny
+        self._clock = Clock()
+        self._request_s = request_s
         self._places = threading.BoundedSemaphore(connections)
         self._seats = threading.BoundedSemaphore(connections // 2)
         self._closed = threading.Event()
@@ -125,19 +145,29 @@ class Proxy:
             self._places.release()
 
     def _converse(self, connection: socket.socket) -> None:
-        rested = True
+        deadline: float | None = None  # steady seconds; None while the client rests
 
         def receive(size: int) -> bytes:
-            nonlocal rested
-            connection.settimeout(_REST_S if rested else _PIECE_S)
-            rested = False
-            return connection.recv(size)
+            nonlocal deadline
+            if deadline is None:
+                connection.settimeout(_REST_S)
+                received = connection.recv(size)
+                deadline = self._clock.steady() + self._request_s
+                return received
+            left = deadline - self._clock.steady()
+            try:
+                if left <= 0:
+                    raise TimeoutError  # noqa: TRY301 - the same to whoever is slow
+                connection.settimeout(min(_PIECE_S, left))
+                return connection.recv(size)
+            except TimeoutError:
+                raise MalformedRequest("the request came too slowly", 408) from None
 
         reader = Reader(receive)
         stays = False
         try:
             while True:
-                rested = reader.idle
+                deadline = None if reader.idle else self._clock.steady() + self._request_s
                 try:
                     request = reader.request()
                 except MalformedRequest as error:
@@ -159,7 +189,7 @@ class Proxy:
 
     def _answer(self, request: Request) -> Answer:
         try:
-            warning = guard.check_door(request, self._mode)
+            warning = guard.check_door(request, self._mode, self._secret())
             if warning:
                 self._log.warn("guard", warning, method=request.method, path=request.path)
             if request.path == HEALTH_PATH and request.method == "GET":
@@ -168,7 +198,7 @@ class Proxy:
                 return self._restore()
             self._check_awake()
             if guard.uses_our_token(request):
-                guard.check_path(request)
+                guard.check_path(request, self._allow, self._deny)
             answer = self._broker.answer(request, self._broker.deadline())
         except Refused as error:
             self._log.warn("refused", error.message, method=request.method, path=request.path)
