@@ -14,6 +14,8 @@ from vaultgate_ops.rotation import planner
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import CURRENT, PENDING, PREVIOUS, Change, Step
 from vaultgate_ops.rotation.planner import Admission
+from vaultgate_ops.rotation.service import CONSISTENCY_S
+from vaultgate_ops.rotation.strategies.protocol import Surprised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,14 +64,14 @@ class Engine:
         with self._held(request, seen) as held:
             if held is None:
                 return "nothing to do"
-            hold, change, former = held
+            hold, change, seen = held
             if request.step is Step.SET:
-                self._set(request, hold)
+                self._set(request, hold, seen)
             elif request.step is Step.TEST:
                 hold.prove()
             else:
                 hold.ready()
-                self._store.promote(change.secret_id, request.token, former)
+                self._store.promote(change.secret_id, request.token, seen.stages.holder(CURRENT))
         return "done"
 
     def sweep(self, secret_id: str) -> str:
@@ -137,7 +139,7 @@ class Engine:
             strategy.check(Change(change.secret_id, change.current, pending, change.previous))
 
     @contextmanager
-    def _held(self, request: Request, seen: Description) -> Iterator[tuple[Hold, Change, str | None] | None]:
+    def _held(self, request: Request, seen: Description) -> Iterator[tuple[Hold, Change, Description] | None]:
         """Hold the service under a view of the stages that is still true once it is held."""
         for _ in range(_LOOKS):
             pending = self._eventual_value(seen, request.token)
@@ -154,19 +156,30 @@ class Engine:
                     yield None
                     return
                 if again.stages == seen.stages:
-                    yield hold, change, seen.stages.holder(CURRENT)
+                    yield hold, change, seen
                     return
             seen = again
         raise _restless(seen)
 
-    def _set(self, request: Request, hold: Hold) -> None:
+    def _set(self, request: Request, hold: Hold, seen: Description) -> None:
         try:
-            hold.apply()
+            self._apply(request, hold, seen)
         except RotationError as error:
             if error.code == "password-policy":
                 # A version can't be changed, and retrying it would fail for ever.
                 self._store.withdraw(request.secret_id, request.token)
             raise
+
+    def _apply(self, request: Request, hold: Hold, seen: Description) -> None:
+        try:
+            hold.apply(sure=False)
+        except Surprised:
+            # What reads show may be a few seconds old; a later rotation's work must not be undone by that.
+            self._clock.sleep(CONSISTENCY_S)
+            again = self._admitted(request)
+            if again is None or again.stages != seen.stages:
+                raise _restless(seen) from None
+            hold.apply(sure=True)
 
     def _change(self, seen: Description, pending: SecretValue | None = None) -> Change:
         current = seen.stages.holder(CURRENT)

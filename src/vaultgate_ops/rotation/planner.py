@@ -150,11 +150,6 @@ def two_passwords(
     return [Move.ADD_NEWER] if older_is_primary else [Move.SET_OLDER, Move.ADD_NEWER]
 
 
-def contradicts(stored: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the server accepts none of the passwords that it should: our view is late, or somebody changed them by hand."""
-    return not set(stored) & set(wanted)
-
-
 def sweepable(seen: Description, now_s: float, current_since_s: float, grace_s: float | None) -> bool:
     """Whether what is older than AWSCURRENT may be taken back.
 

@@ -74,6 +74,10 @@ class MariaDb:
         clauses, arguments = accounts.clauses(like, mariadb=True)
         self._write(verb, account, [password], f" {clauses}", *arguments)
 
+    def knows(self, account: Account, password: str) -> bool:
+        """By its hash."""
+        return hashes.native(password) in account.hashes
+
     def accepts(self, account: Account, password: str) -> bool:
         """By its hash."""
         return account.hashes == (hashes.native(password),) and len(account.ways) == 1

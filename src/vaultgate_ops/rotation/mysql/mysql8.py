@@ -90,6 +90,11 @@ class MySql:
         if exists and self._secondary(account):
             self._administration.alter(_MOVES[Move.DISCARD], (account.user, account.host))
 
+    def knows(self, account: Account, password: str) -> bool:
+        """By what is stored of either."""
+        way = account.ways[0]
+        return any(hashes.matches(password, way.plugin, stored) for stored in (way.string, self._secondary(account)))
+
     def accepts(self, account: Account, password: str) -> bool:
         """By what is stored of it, and nothing beside."""
         return hashes.matches(password, account.ways[0].plugin, account.ways[0].string) and not self._secondary(account)

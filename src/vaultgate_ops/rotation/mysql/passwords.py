@@ -60,6 +60,9 @@ class Passwords(Protocol):
             RotationError: as `accept`.
         """
 
+    def knows(self, account: Account, password: str) -> bool:
+        """Whether an account accepts this password, perhaps among others."""
+
     def accepts(self, account: Account, password: str) -> bool:
         """Whether an account accepts this password and no other."""
 

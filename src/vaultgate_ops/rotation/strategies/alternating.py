@@ -26,6 +26,7 @@ from vaultgate_ops.rotation.mysql.accounts import Account
 from vaultgate_ops.rotation.mysql.passwords import passwords, usable
 from vaultgate_ops.rotation.mysql.secret import LONGEST_USER, DatabaseSecret
 from vaultgate_ops.rotation.strategies.database import Values, renewed
+from vaultgate_ops.rotation.strategies.protocol import Surprised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -93,12 +94,14 @@ class Alternating:
 class _Held:
     def __init__(self, doors: Doors, administration: Administration, values: Values) -> None:
         self._doors, self._administration, self._values = doors, administration, values
-        self._passwords = passwords(administration, cleartext=values.current.cleartext)
+        self._ways = passwords(administration, cleartext=values.current.cleartext)
         self._twin = twin_of(values.current)
 
-    def apply(self) -> None:
+    def apply(self, *, sure: bool) -> None:
         """Make the twin equal, with the new password."""
         models = self._models()
+        if not sure and not any(self._ways.knows(model, self._values.current.password) for model in models.values()):
+            raise Surprised
         twins = self._administration.accounts(self._twin)
         self._refuse_stranger(models, twins)
         for host in sorted(set(twins) - set(models)):
@@ -108,7 +111,7 @@ class _Held:
             account = twin or Account(self._twin, host)
             if twin is None or not self._equipped(twin, model):
                 password = self._values.wanted.password
-                self._passwords.equip(account, exists=twin is not None, password=password, like=model.properties)
+                self._ways.equip(account, exists=twin is not None, password=password, like=model.properties)
             for statement in self._differences(model, account):
                 self._grant(statement, account)
 
@@ -143,7 +146,7 @@ class _Held:
         return True
 
     def _end(self, idle: Mapping[str, Account]) -> bool:
-        ended = [self._passwords.end(account) for account in idle.values()]
+        ended = [self._ways.end(account) for account in idle.values()]
         return any(ended)
 
     def _models(self) -> dict[str, Account]:
@@ -151,7 +154,7 @@ class _Held:
         if not models:
             raise RotationError("user-missing", f"There is no user {self._values.current.username!r}.", "Create it.")
         for model in models.values():
-            self._passwords.fit(model)
+            self._ways.fit(model)
             usable(model)
         return models
 
@@ -174,7 +177,7 @@ class _Held:
 
     def _equipped(self, twin: Account, model: Account) -> bool:
         usable_now = not (twin.locked or twin.expired)
-        return usable_now and twin.properties == model.properties and self._passwords.accepts(twin, self._values.wanted.password)
+        return usable_now and twin.properties == model.properties and self._ways.accepts(twin, self._values.wanted.password)
 
     def _differences(self, model: Account, twin: Account) -> list[Statement]:
         wanted, found = self._administration.grants(model), self._administration.grants(twin)
@@ -205,7 +208,7 @@ class _Held:
         """Give the idle user a password for a moment, and let it end its own sessions."""
         password = "Aa1!" + secrets.token_urlsafe(24)
         for account in idle:
-            self._passwords.equip(account, exists=True, password=password, like=account.properties)
+            self._ways.equip(account, exists=True, password=password, like=account.properties)
         self._doors.end_sessions(self._values.current, self._twin, password)
 
 

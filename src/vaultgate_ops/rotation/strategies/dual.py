@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.mysql import passwords
+from vaultgate_ops.rotation.mysql.passwords import passwords, usable
 from vaultgate_ops.rotation.mysql.secret import DatabaseSecret
 from vaultgate_ops.rotation.strategies.database import Values, renewed
+from vaultgate_ops.rotation.strategies.protocol import Surprised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,9 +70,13 @@ class Dual:
 class _Held:
     def __init__(self, doors: Doors, administration: Administration, values: Values) -> None:
         self._doors, self._administration, self._values = doors, administration, values
+        self._ways = passwords(administration, cleartext=values.current.cleartext)
 
-    def apply(self) -> None:
+    def apply(self, *, sure: bool) -> None:
         """Make the server accept AWSPENDING and AWSCURRENT, at each host entry."""
+        known = [self._values.wanted.password, self._values.current.password]
+        if not sure and not any(self._ways.knows(account, password) for account in self._accounts() for password in known):
+            raise Surprised
         self._accept([self._values.wanted.password, self._values.current.password])
 
     def prove(self) -> None:
@@ -96,17 +101,15 @@ class _Held:
 
     def _accept(self, wanted: list[str]) -> bool:
         found = self._accounts()
-        ways = passwords.passwords(self._administration, cleartext=self._values.current.cleartext)
-        changed = [ways.accept(account, wanted) for account in found]
+        changed = [self._ways.accept(account, wanted) for account in found]
         return any(changed)
 
     def _accounts(self) -> list[Account]:
         found = list(self._administration.accounts(self._values.current.username).values())
         if not found:
             raise RotationError("user-missing", f"There is no user {self._values.current.username!r}.", "Create it.")
-        ways = passwords.passwords(self._administration, cleartext=self._values.current.cleartext)
-        ways.fit_for_two()
+        self._ways.fit_for_two()
         for account in found:
-            ways.fit(account)
-            passwords.usable(account)
+            self._ways.fit(account)
+            usable(account)
         return found

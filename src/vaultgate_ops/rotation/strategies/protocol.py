@@ -16,13 +16,21 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.model import Change, SecretValue
 
 
+class Surprised(Exception):
+    """The service accepts none of the values that it should: our view of the stages is late, or somebody changed it by hand."""
+
+
 class Hold(Protocol):
     """The service, held so that no other step of this secret runs."""
 
-    def apply(self) -> None:
+    def apply(self, *, sure: bool) -> None:
         """Make the pending value valid, beside the current one where that is possible.
 
+        Args:
+            sure: the view of the stages is known to be of now; else nothing may be written over a state that contradicts it.
+
         Raises:
+            Surprised: it does, and nothing was written.
             RotationError: ``password-policy`` if the service will never accept this value.
         """
 

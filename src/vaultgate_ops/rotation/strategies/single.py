@@ -24,6 +24,7 @@ from vaultgate_ops.rotation.model import CURRENT, PENDING, PREVIOUS
 from vaultgate_ops.rotation.mysql import hashes
 from vaultgate_ops.rotation.mysql.administration import lock
 from vaultgate_ops.rotation.strategies.database import Values, renewed
+from vaultgate_ops.rotation.strategies.protocol import Surprised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,8 +97,10 @@ class _Held:
     def __init__(self, doors: Doors, values: Values, entry: planner.Entry, server: Server) -> None:
         self._doors, self._values, self._entry, self._server = doors, values, entry, server
 
-    def apply(self) -> None:
+    def apply(self, *, sure: bool) -> None:
         """Make the server accept AWSPENDING, unless it does."""
+        if not sure and self._entry is planner.Entry.PREVIOUS:
+            raise Surprised
         if self._entry is not planner.Entry.NOBODY:
             self._server.execute("SET PASSWORD = %s", (hashes.native(self._values.wanted.password),))
 
