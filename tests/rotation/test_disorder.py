@@ -1,0 +1,73 @@
+"""Steps that come twice, late, or at the same time as another's."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vaultgate_ops.rotation.driver import STEPS
+from vaultgate_ops.rotation.errors import RotationError
+
+if TYPE_CHECKING:
+    from tests.rotation.bed import Bed
+
+pytestmark = pytest.mark.stack
+
+STRATEGIES = ("dual", "alternating", "single")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_step_replayed_after_the_end_changes_nothing(bed: Bed, strategy: str) -> None:
+    """Each of the four, with the token of the rotation that is over."""
+    user = bed.user(strategy)
+    user.rotate(2)
+    assignment = user.begin()
+    user.drive(assignment)
+    clean = user.state()
+    assert [user.step(assignment, step) for step in STEPS] == ["nothing to do"] * 4
+    assert user.state() == clean
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_late_step_of_an_old_token_changes_nothing(bed: Bed, strategy: str) -> None:
+    """A later rotation has overtaken it: its version is AWSPREVIOUS, or has lost its last label."""
+    user = bed.user(strategy)
+    older, old = user.begin(), None
+    user.drive(older)
+    old = user.begin()
+    user.drive(old)
+    user.rotate()
+    clean = user.state()
+    for late in (old, older):
+        for step in STEPS:
+            with pytest.raises(RotationError) as caught:
+                user.step(late, step)
+            assert caught.value.code in {"token-not-pending", "token-unknown"}
+    assert user.state() == clean
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_drivers_at_once(bed: Bed, strategy: str) -> None:
+    """Both go through the same rotation at the same time; what is left is what one leaves."""
+    user = bed.user(strategy)
+    user.rotate(3)
+    clean = user.state()
+    for _ in range(3):
+        assignment, together = user.begin(), threading.Barrier(2)
+
+        def go(_number: int, assignment: object = assignment, together: threading.Barrier = together) -> None:
+            for step in STEPS:
+                together.wait(30)
+                # Refused, because the other is at it or is through: the next attempt would find it done.
+                with suppress(RotationError):
+                    user.step(assignment, step)  # type: ignore[arg-type] - an Assignment
+
+        with ThreadPoolExecutor(2) as two:
+            list(two.map(go, range(2)))
+        user.drive(assignment)
+        assert user.state() == clean
+        assert user.works(-1)
