@@ -111,6 +111,9 @@ class _Refusal(Exception):
 class SimulatedVault:
     """Vault as the extension meets it.
 
+    Args:
+        server_id: what a login must be signed for.
+
     Attributes:
         principal: who STS says signed the login; None for a signature that STS refuses.
         token_ttl_s, token_type: of tokens that a login gives: `service` or `batch`.
@@ -127,8 +130,9 @@ class SimulatedVault:
         secret_ids: of the AppRole `records`, each with how often it may still be used; 0 for as often as one likes.
     """
 
-    def __init__(self, clock: MovableClock) -> None:
+    def __init__(self, clock: MovableClock, server_id: str = SERVER_ID) -> None:
         self._clock = clock
+        self._server_id = server_id
         self._lock = threading.RLock()
         self._gates: list[tuple[str, str, str, Gate]] = []
         self._afterwards: list[tuple[str, Callable[[], None]]] = []
@@ -308,8 +312,8 @@ class SimulatedVault:
         said = next((value for name, value in headers.items() if name.lower() == "x-vault-aws-iam-server-id"), None)
         if said is None:
             raise _Refusal(400, 'error validating X-Vault-AWS-IAM-Server-ID header: missing header "X-Vault-AWS-IAM-Server-ID"')
-        if said != [SERVER_ID]:
-            wrong = f'expected "{SERVER_ID}" but got "{said[0]}"'
+        if said != [self._server_id]:
+            wrong = f'expected "{self._server_id}" but got "{said[0]}"'
             raise _Refusal(400, f"error validating X-Vault-AWS-IAM-Server-ID header: {wrong}")
         if self.principal is None:
             raise _Refusal(400, "error making upstream request: received error code 403 from STS: SignatureDoesNotMatch")

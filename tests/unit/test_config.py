@@ -35,6 +35,9 @@ BAD = {
     "VAULTGATE_APPROLE_ROLE_ID": ["rôle"],
     "VAULTGATE_APPROLE_SECRET_ID_FILE": ["~/secret-id"],
     "VAULTGATE_APPROLE_WRAPPING_PATH": ["auth//x", "auth/approle/role/my app/secret-id"],
+    "VAULTGATE_ADDRESSES": ["b", "https://b,", "https://b:0", "https://b:8200#", "https://b:8200#ŝ", "ftp://b"],
+    "VAULTGATE_ON_FAILURE": ["open", "fresh"],
+    "VAULTGATE_STALE_MAX": ["a while", "-1s"],
     "VAULTGATE_LISTEN": ["0.0.0.0:8200", "8200", "127.0.0.1", "127.0.0.1:0", "10.0.0.1:1", "127.0.0.256:1", "127.0.0.²:1"],
     "VAULTGATE_START": ["late"],
     "VAULTGATE_GUARD": ["closed"],
@@ -200,6 +203,31 @@ def test_clear_text_needs_a_word(vault: str) -> None:
     """Tokens don't travel in clear unless somebody said so."""
     assert ["in clear" in problem for problem in problems(VAULT_ADDR=vault)] == [True]
     assert load(NEEDED | {"VAULT_ADDR": vault, "VAULTGATE_ALLOW_HTTP": "1"}).vault.scheme == "http"
+
+
+def test_addresses() -> None:
+    """More addresses come in their order, each perhaps with the server id of its own cluster."""
+    config = load(NEEDED | {"VAULTGATE_ADDRESSES": "https://b:8200, https://c/vault#other-id"})
+    assert config.addresses == ((origin("https://b:8200"), None), (origin("https://c/vault"), "other-id"))
+    assert load(NEEDED).addresses == ()
+
+
+def test_what_addresses_may_not_be() -> None:
+    """Neither in clear to another machine, nor bound to a server id where the login isn't."""
+    (clear,) = problems(VAULTGATE_ADDRESSES="https://b,http://c:8200")
+    assert "http://c:8200 would send tokens in clear" in clear
+    approle = {"VAULTGATE_AUTH_METHOD": "approle", "VAULTGATE_APPROLE_ROLE_ID": "a", "VAULTGATE_APPROLE_SECRET_ID_FILE": "/s"}
+    (bound,) = problems(VAULTGATE_ADDRESSES="https://b#other-id", **approle)
+    assert "https://b names a server id" in bound
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [({}, 300), ({"VAULTGATE_STALE_MAX": "10s"}, 10), ({"VAULTGATE_ON_FAILURE": "closed", "VAULTGATE_STALE_MAX": "10s"}, 0)],
+)
+def test_how_long_past_its_time(environ: dict[str, str], seconds: float) -> None:
+    """Five minutes unless told otherwise; never under `closed`."""
+    assert load(NEEDED | environ).stale_max_s == seconds
 
 
 @pytest.mark.parametrize("vault", ["http://127.0.0.1:8200", "http://localhost:8200", "http://[::1]:8200"])

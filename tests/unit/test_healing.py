@@ -86,7 +86,13 @@ def test_health_tells_how_things_stand_without_a_secret() -> None:
     try:
         ask = Request("GET", HEALTH_PATH, (("X-Vault-Request", "true"),))
         answer = network.exchange(Origin("http", "127.0.0.1", port), ask, clock.steady() + 10)
-        assert json.loads(answer.body) == {"logged_in": True, "token_remaining_s": 3590, "answers_kept": 1, "leases_held": 1}
+        assert json.loads(answer.body) == {
+            "logged_in": True,
+            "token_remaining_s": 3590,
+            "answers_kept": 1,
+            "leases_held": 1,
+            "circuit": "closed",
+        }
         assert password not in answer.body.decode()
         forged = network.exchange(Origin("http", "127.0.0.1", port), Request("GET", HEALTH_PATH), clock.steady() + 10)
         assert forged.status == 403

@@ -12,15 +12,22 @@ import pytest
 from tests.simulators.clock import MovableClock
 
 from vaultgate.auth import Token
-from vaultgate.clock import Instant
+from vaultgate.clock import Clock, Instant
 from vaultgate.errors import ConfigurationError, Refused
 from vaultgate.guard import check_door
 from vaultgate.leases import Lifetime
 from vaultgate.log import LEVELS, Log
 from vaultgate.model import Answer, AwsKeys, Request
 from vaultgate.secret import Secret
+from vaultgate.transport import Connections
+from vaultgate.values import origin
+from vaultgate.vault import Vault
 
 PLANTED = "hvs.PLANTED"
+
+
+VAULT = Vault(Connections(Clock()), origin("https://vault.example.com:8200"), None, 0, Clock())
+TOKEN = Token(Secret(PLANTED), "accessor", Lifetime(Instant(0, 0), 60), VAULT)
 
 
 def shown(value: object) -> str:
@@ -45,7 +52,7 @@ def test_secret_does_not_print() -> None:
         AwsKeys("AKID", Secret(PLANTED), Secret(PLANTED)),
         Request("GET", "/v1/a", (("X-Vault-Token", PLANTED),), PLANTED.encode()),
         Answer(200, (("X-Any", PLANTED),), PLANTED.encode()),
-        Token(Secret(PLANTED), "accessor", Lifetime(Instant(0, 0), 60), batch=False),
+        TOKEN,
     ],
     ids=lambda value: type(value).__name__,
 )

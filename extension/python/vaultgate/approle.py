@@ -98,7 +98,7 @@ class AppRoleLogin(Login):
     def _wrapping(self, verb: str, body: dict[str, object], token: Secret | None, deadline: float) -> dict[str, object]:
         path = f"sys/wrapping/{verb}"
         # To unwrap twice would be to find nothing there, and to suspect somebody.
-        answer = self._vault.call("POST", path, body, token, deadline, again=verb == "lookup")
+        answer = self.vault.call("POST", path, body, token, deadline, again=verb == "lookup")
         if not answer.ok:
             error = meaning(answer, path)
             if isinstance(error, Unreachable):

@@ -40,8 +40,20 @@ def broker_of(
         log: for the broker's events.
         invalidated: called when copies of what was handed out may no longer be true.
     """
-    vault = Vault(Connections(clock, settings.tls), settings.vault, settings.namespace, settings.max_retries, clock)
-    return Broker(vault, _login(vault, settings, environ, clock), settings, clock, log, invalidated=invalidated)
+    network = Connections(clock, settings.tls)
+    own = tuple(origin for origin, server_id in settings.addresses if server_id in {None, settings.iam_server_id})
+    retries = settings.max_retries
+    vault = Vault(network, settings.vault, settings.namespace, retries, clock, others=own, log=log)
+    login = _login(vault, settings, environ, clock)
+    if len(own) < len(settings.addresses):
+        from vaultgate.clusters import Clusters, by_server_id  # noqa: PLC0415 - few have Vaults in several clusters
+
+        logins = [login]
+        for server_id, (first, *others) in by_server_id(settings).items():
+            other = Vault(network, first, settings.namespace, retries, clock, others=tuple(others), log=log)
+            logins.append(AwsLogin(other, _keys(settings, environ, clock), settings, clock, server_id=server_id))
+        login = Clusters(logins, settings, clock)
+    return Broker(vault, login, settings, clock, log, invalidated=invalidated)
 
 
 def _login(vault: Vault, settings: Config, environ: Mapping[str, str], clock: Clock) -> Login:

@@ -54,18 +54,20 @@ class Token:
         secret: the token.
         accessor: names it in Vault's logs without showing it.
         lifetime: how long it may be used.
+        vault: whose it is; it is shown to no other.
         renewable: whether Vault may give it more time.
         batch: batch tokens can be neither renewed nor revoked.
         first_ttl_s: what Vault gave at the login; a renewal is measured by it. By default the lifetime's.
     """
 
-    __slots__ = ("accessor", "batch", "first_ttl_s", "lifetime", "renewable", "secret")
+    __slots__ = ("accessor", "batch", "first_ttl_s", "lifetime", "renewable", "secret", "vault")
 
     def __init__(
         self,
         secret: Secret,
         accessor: str,
         lifetime: Lifetime,
+        vault: Vault,
         *,
         renewable: bool = False,
         batch: bool = False,
@@ -74,6 +76,7 @@ class Token:
         self.secret = secret
         self.accessor = accessor
         self.lifetime = lifetime
+        self.vault = vault
         self.renewable = renewable
         self.batch = batch
         self.first_ttl_s = lifetime.ttl_s if first_ttl_s is None else first_ttl_s
@@ -90,20 +93,22 @@ class Token:
     def renewed(self, sent: Instant, ttl_s: float) -> Token:
         """The same token with a new life."""
         lifetime = Lifetime(sent, ttl_s, min(self.lifetime.margin_s, ttl_s / 2))
-        return Token(self.secret, self.accessor, lifetime, renewable=True, batch=self.batch, first_ttl_s=self.first_ttl_s)
+        first_ttl_s = self.first_ttl_s
+        return Token(self.secret, self.accessor, lifetime, self.vault, renewable=True, batch=self.batch, first_ttl_s=first_ttl_s)
 
 
 class Login:
     """A way to log in. Subclasses say what proves who we are.
 
     Args:
+        vault: to which Vault.
         config: the mount, the role for messages, the token's margin.
     """
 
     fixes: Fixes = ()
 
     def __init__(self, vault: Vault, config: Config, clock: Clock) -> None:
-        self._vault = vault
+        self.vault = vault
         self._config = config
         self._clock = clock
 
@@ -138,9 +143,14 @@ class Login:
             Secret(auth["client_token"]),
             str(auth.get("accessor") or ""),
             lifetime,
+            self.vault,
             renewable=auth.get("renewable") is True,
             batch=auth.get("token_type") == "batch",
         )
+
+    def elsewhere(self, token: Token) -> bool:
+        """Whether a login could give a token of another Vault than this one's."""
+        return self.vault is not token.vault
 
     @property
     def _path(self) -> str:
@@ -150,7 +160,7 @@ class Login:
         sent = self._clock.now()
         body = self.proof(deadline)
         # A second login does no harm: a token that nobody received holds no lease and ends by itself.
-        return sent, self._vault.call("POST", self._path, body, None, deadline)
+        return sent, self.vault.call("POST", self._path, body, None, deadline)
 
     def _refusal(self, answer: Answer) -> Exception:
         error = meaning(answer, self._path)
@@ -169,18 +179,20 @@ class AwsLogin(Login):
     Args:
         credentials: the function's own keys.
         config: mount, role, server id and region.
+        server_id: of this Vault, where that isn't the one in the settings.
     """
 
     fixes = _FIXES
 
-    def __init__(self, vault: Vault, credentials: Source, config: Config, clock: Clock) -> None:
+    def __init__(self, vault: Vault, credentials: Source, config: Config, clock: Clock, *, server_id: str | None = None) -> None:
         super().__init__(vault, config, clock)
         self._credentials = credentials
+        self._server_id = server_id or config.iam_server_id
 
     def proof(self, deadline: float) -> dict[str, object]:
         """A signed GetCallerIdentity that Vault may send to STS."""
         keys = self._credentials.current(deadline)
-        signed = sign_get_caller_identity(keys, self._config.sts_region, self._config.iam_server_id, self._clock.wall())
+        signed = sign_get_caller_identity(keys, self._config.sts_region, self._server_id, self._clock.wall())
         headers = {name: [value] for name, value in signed.headers}
         return {
             "role": self._config.auth_role,

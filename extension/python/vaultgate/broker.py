@@ -11,7 +11,7 @@ import threading
 
 from vaultgate import guard
 from vaultgate.cache import Entry, Shelf, for_one_reader, key_of, path_of, touches, ttl_without_lease
-from vaultgate.errors import DeadlineExceeded, VaultgateError
+from vaultgate.errors import DeadlineExceeded, Unreachable, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.leases import Lifetime, margin_s
 from vaultgate.model import Answer, Request
@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 _RESERVE_S = 0.1
 # A renewal that gives less than this share of what was asked for says that the lease's max TTL is near.
 _WORTHWHILE = 0.5
+# How long Vault is waited for by somebody who could have a value that is past its time.
+_STALE_AFTER_S = 2.0
 _FORBIDDEN = 403
+_SERVER_ERROR = 500
+# Vault is limiting rates, or a standby or replica that can't serve.
+_NOT_NOW = frozenset({429, 472, 473})
+# What another cluster may have an answer to.
+_ELSEWHERE = frozenset({472, 473, 502, 503, 504})
 _BAD_REQUEST = 400
 
 
@@ -68,7 +75,7 @@ class Broker:
         self._config = config
         self._clock = clock
         self._log = log
-        self._session = Session(vault, login, clock, log, role=config.auth_role or config.auth_method, forget=self._forget)
+        self._session = Session(login, clock, log, role=config.auth_role or config.auth_method, forget=self._forget)
         self._lock = threading.Lock()
         self._shelf = Shelf(config.cache_bytes)
         self._flights: dict[Key, Flight] = {}
@@ -157,7 +164,7 @@ class Broker:
             return False
         sent = self._clock.now()
         try:
-            ttl_s = self._vault.renew_lease(entry.lease_id, entry.first_ttl_s, token.secret, deadline)
+            ttl_s = token.vault.renew_lease(entry.lease_id, entry.first_ttl_s, token.secret, deadline)
         except VaultgateError as error:
             self._log.info("renew-failed", error.message, code=error.code, path=key[1])
             return False
@@ -190,7 +197,13 @@ class Broker:
         with self._lock:
             kept, leases = len(self._shelf), sum(1 for entry in self._shelf if entry.lease_id)
         remaining = None if token_s is None or token_s == float("inf") else int(token_s)
-        return {"logged_in": token_s is not None, "token_remaining_s": remaining, "answers_kept": kept, "leases_held": leases}
+        return {
+            "logged_in": token_s is not None,
+            "token_remaining_s": remaining,
+            "answers_kept": kept,
+            "leases_held": leases,
+            "circuit": self._vault.circuit,
+        }
 
     # --- requests ---
 
@@ -227,8 +240,9 @@ class Broker:
         """Answer from the shelf, by a flight of our own, or by somebody else's."""
         while True:
             with self._lock:
-                entry = None if anew else self._shelf.look(key, self._clock.now())
                 flight = self._flights.get(key)
+                past = self._past(key) if flight is None and not anew else None
+                entry = None if anew else self._shelf.look(key, self._clock.now())
                 leads = entry is None and flight is None
                 if leads:
                     flight = self._flights[key] = Flight()
@@ -237,7 +251,7 @@ class Broker:
             if flight is None:
                 raise AssertionError("without an entry there is a flight")
             if leads:
-                return self._lead(flight, key, request, deadline)
+                return self._lead(flight, key, request, deadline, past)
             try:
                 flight.wait(deadline - self._clock.steady())
             except DeadlineExceeded:
@@ -247,10 +261,21 @@ class Broker:
             if flight.answer is not None:
                 return self._labelled(flight.answer, "hit" if flight.entry else "miss", flight.entry)
 
-    def _lead(self, flight: Flight, key: Key, request: Request, deadline: float) -> Answer:
+    def _past(self, key: Key) -> Entry | None:
+        """What may be served past its time, if need be; it is taken off the shelf."""
+        now = self._clock.now()
+        entry = self._shelf.take_past(key, now)
+        return entry if entry is not None and -entry.lifetime.remaining_s(now) < self._config.stale_max_s else None
+
+    def _lead(self, flight: Flight, key: Key, request: Request, deadline: float, past: Entry | None) -> Answer:
         try:
-            answer, entry = self._fetch(request, deadline)
+            end = deadline if past is None else min(deadline, self._clock.steady() + _STALE_AFTER_S)
+            answer, entry = self._fetch(request, end)
+            if past is not None and (answer.status >= _SERVER_ERROR or answer.status in _NOT_NOW):
+                return self._serve_past(flight, key, past)
         except BaseException as error:
+            if past is not None and isinstance(error, Unreachable):
+                return self._serve_past(flight, key, past)
             self._land(key, flight)
             flight.fail(error if isinstance(error, VaultgateError) else VaultgateError("the call broke off"))
             raise
@@ -268,6 +293,17 @@ class Broker:
         flight.land()
         return self._labelled(answer, "miss", entry)
 
+    def _serve_past(self, flight: Flight, key: Key, past: Entry) -> Answer:
+        """Answer with what is past its time, as Vault has nothing newer to say, and put it back."""
+        with self._lock:
+            if self._flights.get(key) is flight and past.owner not in self._dead and not self._closing:
+                self._shelf.put(key, past)
+        flight.answer, flight.entry = past.answer, past
+        self._land(key, flight)
+        flight.land()
+        self._log.warn("stale", "Vault can't answer; a value past its time was served", path=key[1])
+        return self._labelled(past.answer, "hit", past)
+
     def _land(self, key: Key, flight: Flight) -> None:
         with self._lock:
             if self._flights.get(key) is flight:
@@ -275,20 +311,29 @@ class Broker:
 
     def _fetch(self, request: Request, deadline: float) -> tuple[Answer, Entry | None]:
         """Ask Vault with our token; an entry comes along if the answer is leased."""
-        token = self._session.token(deadline)
-        sent = self._clock.now()
-        answer = self._vault.forward(request, token.secret, deadline)
+        answer, sent, token = self._forward(request, deadline)
         if answer.status == _FORBIDDEN and self._session.heal(token, deadline) and request.method in READS:
-            token = self._session.token(deadline)
-            sent = self._clock.now()
-            answer = self._vault.forward(request, token.secret, deadline)
+            answer, sent, token = self._forward(request, deadline)
         if request.method in READS and self._clock.now().jumped_since(sent):
             # What arrived may be older than its own lease.
-            token = self._session.token(deadline)
-            sent = self._clock.now()
-            answer = self._vault.forward(request, token.secret, deadline)
+            answer, sent, token = self._forward(request, deadline)
         answer = self._session.conceal(guard.redact(answer, token.secret))
         return answer, self._entry(request, answer, sent, token)
+
+    def _forward(self, request: Request, deadline: float) -> tuple[Answer, Instant, Token]:
+        """Ask the Vault whose token is in use, and for a read another one if that doesn't answer; when, and with whose token."""
+        token, sent = self._session.token(deadline), self._clock.now()
+        choice = request.method in READS and self._session.has_choice(token)
+        try:
+            answer = token.vault.forward(request, token.secret, (sent.steady + deadline) / 2 if choice else deadline)
+        except Unreachable:
+            if not choice or not self._session.move(token, deadline):
+                raise
+        else:
+            if not choice or answer.status not in _ELSEWHERE or not self._session.move(token, deadline):
+                return answer, sent, token
+        token, sent = self._session.token(deadline), self._clock.now()
+        return token.vault.forward(request, token.secret, deadline), sent, token
 
     def _entry(self, request: Request, answer: Answer, sent: Instant, token: Token) -> Entry | None:
         """How an answer may be kept: for its lease, or for as long as the request and the settings say; None for not at all.
@@ -340,10 +385,11 @@ class Broker:
                 self._log.info("lease-dead", "a lease was revoked behind our back; its secret was dropped")
 
     def _labelled(self, answer: Answer, cache: str, entry: Entry | None) -> Answer:
-        headers = [*answer.headers, ("X-Vaultgate-Cache", cache)]
+        now = self._clock.now()
+        stale = cache == "hit" and entry is not None and not entry.lease_id and entry.lifetime.over(now)
+        headers = [*answer.headers, ("X-Vaultgate-Cache", "stale" if stale else cache)]
         age = 0.0
         if entry is not None:
-            now = self._clock.now()
             age = now.since(entry.lifetime.sent) if cache == "hit" else 0.0
             left_s = str(max(0, int(entry.lifetime.remaining_s(now))))
             if entry.lease_id:

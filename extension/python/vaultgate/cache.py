@@ -170,6 +170,14 @@ class Shelf:
         entry.used = True
         return entry
 
+    def take_past(self, key: Key, now: Instant) -> Entry | None:
+        """The entry without a lease at `key` that is over, taken off the shelf; None where there is none."""
+        entry = self._entries.get(key)
+        if entry is None or entry.lease_id or not entry.lifetime.over(now):
+            return None
+        self.drop(key)
+        return entry
+
     def peek(self, key: Key) -> Entry | None:
         """What is at `key`, fresh or not; that it was looked at doesn't count as use."""
         return self._entries.get(key)

@@ -21,6 +21,7 @@ import threading
 from vaultgate.arrival import SNAP_START
 from vaultgate.clock import Clock, Instant
 from vaultgate.errors import (
+    CircuitOpen,
     Closing,
     ConfigurationError,
     DeadlineExceeded,
@@ -67,6 +68,7 @@ _MOST = 1000
 _BY_CODE = {
     kind.code: kind
     for kind in (
+        CircuitOpen,
         Closing,
         DeadlineExceeded,
         LoginRefused,

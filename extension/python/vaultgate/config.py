@@ -41,6 +41,7 @@ class Config:
     """
 
     __slots__ = (
+        "addresses",
         "allow",
         "approle",
         "assumed_role_arn",
@@ -61,6 +62,7 @@ class Config:
         "max_retries",
         "namespace",
         "run_mode",
+        "stale_max_s",
         "start",
         "sts_endpoint",
         "sts_region",
@@ -70,6 +72,7 @@ class Config:
         "vault",
     )
 
+    addresses: tuple[tuple[Origin, str | None], ...]
     approle: AppRoleSettings
     allow: tuple[tuple[str, str], ...]
     assumed_role_arn: str | None
@@ -90,6 +93,7 @@ class Config:
     max_retries: int
     namespace: str | None
     run_mode: str
+    stale_max_s: float
     start: str
     sts_endpoint: Origin | None
     sts_region: str | None
@@ -144,6 +148,7 @@ def load(environ: Mapping[str, str]) -> Config:
     if problems:
         raise ConfigurationError(problems)
     return Config(
+        addresses=values["VAULTGATE_ADDRESSES"] or (),
         approle=_approle(values),
         allow=values["VAULTGATE_ALLOW"] or (),
         assumed_role_arn=values["VAULT_ASSUMED_ROLE_ARN"],
@@ -164,6 +169,7 @@ def load(environ: Mapping[str, str]) -> Config:
         max_retries=values["VAULT_MAX_RETRIES"],
         namespace=values["VAULT_NAMESPACE"],
         run_mode=values["VAULT_RUN_MODE"],
+        stale_max_s=values["VAULTGATE_STALE_MAX"] if values["VAULTGATE_ON_FAILURE"] == "stale" else 0.0,
         start=values["VAULTGATE_START"] if environ.get("VAULTGATE_START") or not files else "ready",
         sts_endpoint=_sts_endpoint(environ),
         sts_region=values["VAULT_STS_ENDPOINT_REGION"] or _regional(environ),
@@ -229,12 +235,13 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
 
 
 def _address_problems(values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the further addresses of Vault."""
     problems = []
     for server, server_id in values["VAULTGATE_ADDRESSES"] or ():
         if _in_clear(server) and not values["VAULTGATE_ALLOW_HTTP"]:
-            problems.append(f"VAULTGATE_ADDRESSES: {server!r} is http and not loopback: use https, or set VAULTGATE_ALLOW_HTTP=true")
+            problems.append(f"VAULTGATE_ADDRESSES: {server!r} would send tokens in clear: use https, or allow http")
         if server_id and values["VAULTGATE_AUTH_METHOD"] != "aws":
-            problems.append(f"VAULTGATE_ADDRESSES: {server!r} names a server id, which only a login by AWS is bound to: leave it out")
+            problems.append(f"VAULTGATE_ADDRESSES: {server!r} names a server id, which only an AWS login is bound to")
     return problems
 
 
@@ -246,6 +253,7 @@ def _contradictions(environ: Mapping[str, str], values: Mapping[str, object]) ->
     problems.extend(_login_problems(environ, values["VAULTGATE_AUTH_METHOD"]))
     if _in_clear(vault) and not values["VAULTGATE_ALLOW_HTTP"]:
         problems.append(f"VAULT_ADDR={vault!r} would send tokens in clear: use https, or set VAULTGATE_ALLOW_HTTP=true")
+    problems.extend(_address_problems(values))
     sts = _sts_endpoint(environ)
     if values["VAULT_ASSUMED_ROLE_ARN"] and _in_clear(sts):
         problems.append(f"VAULT_ASSUMED_ROLE_ARN: the role's keys would come from {sts!r} in clear: use https")

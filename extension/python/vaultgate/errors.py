@@ -2,7 +2,7 @@
 
 Rules: a message names what was looked at and never holds a secret; the hint is the fix, as an imperative sentence; `code`
 is stable and stands in docs/errors.md; `retryable` says whether the same call may succeed later without anyone's help;
-`status` is the HTTP status the proxy answers with.
+`status` is the HTTP status the proxy answers with, and `retry_after_s` what it says with a 503.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ class VaultgateError(Exception):
 
     code = "internal"
     retryable = False
+    retry_after_s = 1.0
     status = 500
 
     def __init__(self, message: str, hint: str = "") -> None:

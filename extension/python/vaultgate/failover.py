@@ -67,6 +67,12 @@ class Failover:
         with self._lock:
             return self._circuit.state(self._clock.now())
 
+    @property
+    def failed_lately(self) -> bool:
+        """Whether the last call failed, and that a moment ago."""
+        with self._lock:
+            return self._circuit.failed_lately(self._clock.now())
+
     def exchange(self, request: Request, deadline: float, *, again: bool, first: Outcome | None = None) -> Answer:
         """Make a call.
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from vaultgate.auth import Token
     from vaultgate.clock import Clock, Instant
     from vaultgate.log import Log
-    from vaultgate.vault import Vault
 
 # As many connections to Vault are kept for the next call.
 _AT_A_TIME = 8
@@ -27,8 +26,7 @@ _AT_A_TIME = 8
 class Handback:
     """Gives tokens back. Failures are logged."""
 
-    def __init__(self, vault: Vault, clock: Clock, log: Log) -> None:
-        self._vault = vault
+    def __init__(self, clock: Clock, log: Log) -> None:
         self._clock = clock
         self._log = log
 
@@ -48,7 +46,7 @@ class Handback:
             self._end_leases(token, leases, deadline)
             return
         try:
-            self._vault.revoke_self(token.secret, deadline)
+            token.vault.revoke_self(token.secret, deadline)
         except VaultgateError as error:
             if isinstance(error, Denied) and token.lifetime.over(now):
                 return  # one clock says that it is over, and Vault says so too
@@ -65,7 +63,7 @@ class Handback:
             while waiting and not failures:
                 try:
                     lease_id = waiting.pop()
-                    self._vault.revoke_lease(lease_id, token.secret, deadline)
+                    token.vault.revoke_lease(lease_id, token.secret, deadline)
                 except IndexError:
                     return  # another thread was quicker
                 except VaultgateError as error:

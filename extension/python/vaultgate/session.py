@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from vaultgate.leases import Lifetime
     from vaultgate.log import Log
     from vaultgate.model import Answer
-    from vaultgate.vault import Vault
 
 _HEAL_EVERY_S = 30.0
 _REVOKE_S = 1.0
@@ -46,8 +45,7 @@ class Session:
         role: for the log.
     """
 
-    def __init__(self, vault: Vault, login: Login, clock: Clock, log: Log, *, role: str, forget: Callable[[Token], None]) -> None:
-        self._vault = vault
+    def __init__(self, login: Login, clock: Clock, log: Log, *, role: str, forget: Callable[[Token], None]) -> None:
         self._login = login
         self._clock = clock
         self._log = log
@@ -57,7 +55,7 @@ class Session:
         self._token: Token | None = None
         self._retired: list[Token] = []
         self._retired_at: dict[str, Instant] = {}
-        self._handback = Handback(vault, clock, log)
+        self._handback = Handback(clock, log)
         self._ledger = Ledger()
         self._long: set[str] = set()  # where leases come from that were said to be long
         self._flight: Flight | None = None
@@ -152,7 +150,7 @@ class Session:
             if self._healed is not None and now.since(self._healed) < _HEAL_EVERY_S:
                 return False
         try:
-            if not self._vault.token_is_dead(token.secret, deadline):
+            if not token.vault.token_is_dead(token.secret, deadline):
                 return False
         except VaultgateError:
             return False  # not proven, so the refusal stands as it is
@@ -164,6 +162,24 @@ class Session:
         self._forget(token)
         self._log.warn("token-dead", "Vault no longer knows our token; logging in anew", accessor=token.accessor)
         return True
+
+    def has_choice(self, token: Token) -> bool:
+        """Whether there is another Vault to go to than a token's."""
+        return self._login.elsewhere(token)
+
+    def move(self, token: Token, deadline: float) -> bool:
+        """After a token's Vault gave no answer: True if a token of another one is in use now, or can be had.
+
+        The old one is kept until nothing depends on it, and given back like any that was replaced.
+        """
+        if not self._login.elsewhere(token):
+            return False
+        try:
+            self._replace(token, deadline)
+            moved = self.token(deadline)
+        except VaultgateError:
+            return False  # logged where it happened
+        return moved.vault is not token.vault
 
     def renounce(self, deadline: float) -> None:
         """Revoke the token at a caller's wish, so that the next use logs in anew; fine where there is none.
@@ -179,7 +195,7 @@ class Session:
         if token.batch:
             self._give_back(token, deadline)
             return
-        self._vault.revoke_self(token.secret, deadline)
+        token.vault.revoke_self(token.secret, deadline)
         self._log.info("token-renounced", "the token was revoked at a caller's wish", accessor=token.accessor)
 
     def remaining_s(self) -> float | None:
@@ -276,7 +292,7 @@ class Session:
             return False
         sent = self._clock.now()
         try:
-            ttl_s = self._vault.renew_self(token.secret, deadline)
+            ttl_s = token.vault.renew_self(token.secret, deadline)
         except VaultgateError as error:
             self._log.warn("renew-failed", error.message, code=error.code)
             return False

@@ -6,6 +6,7 @@ Rule: this is the only list of names; `config`, the command line and docs/config
 from __future__ import annotations
 
 from vaultgate.values import (
+    addresses,
     boolean,
     cache_rules,
     choice,
@@ -143,6 +144,13 @@ SETTINGS = (
         None,
         "the secret_id comes response-wrapped, and must have been made at this path, such as auth/approle/role/app/secret-id",
     ),
+    Setting(
+        "VAULTGATE_ADDRESSES",
+        addresses,
+        None,
+        "more addresses of Vault, `https://b:8200,...`, tried in this order after VAULT_ADDR; one of another cluster names that "
+        "cluster's server id: `https://dr:8200#server-id`",
+    ),
     Setting("VAULTGATE_EXEC_NEXT", file_path, None, "the wrapper script that vaultgate-exec hands over to; see lambda.md"),
     Setting("VAULTGATE_LISTEN", listen_address, "127.0.0.1:8200", "the loopback address of the proxy"),
     Setting(
@@ -181,6 +189,13 @@ SETTINGS = (
     ),
     Setting("VAULTGATE_CACHE_BYTES", size, "8MiB", "the most memory that kept answers may take"),
     Setting(
+        "VAULTGATE_ON_FAILURE",
+        choice("stale", "closed"),
+        "stale",
+        "while Vault can't answer: stale: a kept value without a lease is served past its time; closed: never",
+    ),
+    Setting("VAULTGATE_STALE_MAX", duration, "5m", "how long past its time"),
+    Setting(
         "VAULTGATE_LEASE_MARGIN",
         duration,
         None,
@@ -213,11 +228,8 @@ SETTINGS = (
 NOT_YET = frozenset(
     {
         "VAULT_RATE_LIMIT",
-        "VAULTGATE_ADDRESSES",
         "VAULTGATE_ALLOW_SINK",
         "VAULTGATE_CONFIG",
         "VAULTGATE_METRICS",
-        "VAULTGATE_ON_FAILURE",
-        "VAULTGATE_STALE_MAX",
     }
 )

@@ -130,6 +130,20 @@ def origin(text: str) -> Origin:
     return Origin(scheme, host, number, prefix.rstrip("/"))
 
 
+def addresses(text: str) -> tuple[tuple[Origin, str | None], ...]:
+    """`https://b:8200,https://c:8200#server-id`: servers' URLs, each perhaps with the server id of its own cluster."""
+    found = []
+    for part in text.split(","):
+        url, hash_sign, server_id = part.strip().partition("#")
+        if hash_sign and not server_id:
+            raise ValueError("has an address whose server id, behind its #, is empty")
+        try:
+            found.append((origin(url), word(server_id) if server_id else None))
+        except ValueError as reason:
+            raise ValueError(f"has an address that {reason}") from None
+    return tuple(found)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host can only be this machine: 127.0.0.0/8, ::1 or localhost."""
     if host.lower() == "localhost" or host == "::1":

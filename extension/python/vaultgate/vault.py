@@ -174,6 +174,11 @@ class Vault:
         """`closed`; `open` while it is left alone after several failures; `half-open` when the next call is a trial."""
         return self._failover.circuit if self._failover is not None else "closed"
 
+    @property
+    def failed_lately(self) -> bool:
+        """Whether the last call failed, and that a moment ago: who has a choice goes elsewhere."""
+        return self._failover is not None and self._failover.failed_lately
+
     def renew_self(self, token: Secret, deadline: float) -> float:
         """Ask for more time for a token; seconds from now that it may live, infinity for no end.
 

@@ -38,7 +38,6 @@ CONNECTIONS = 64
 _REST_S = 300.0
 _PIECE_S = 10.0
 _REQUEST_S = 30.0
-_RETRY_AFTER = "1"
 # How long, and how much, is listened to after a refusal.
 _PARTING_S = 1.0
 _PARTING_PIECES = 16
@@ -248,5 +247,5 @@ def _told(error: VaultgateError) -> Answer:
     words = [f"vaultgate: {error.message}"] + ([f"fix: {error.hint}"] if error.hint else [])
     headers = [("Content-Type", "application/json"), ("X-Vaultgate-Error", error.code)]
     if error.status == _UNAVAILABLE:
-        headers.append(("Retry-After", _RETRY_AFTER))
+        headers.append(("Retry-After", str(max(1, -int(-error.retry_after_s // 1)))))
     return Answer(error.status, tuple(headers), json.dumps({"errors": words}).encode())

@@ -1,0 +1,176 @@
+"""Vaults in two clusters: a token, a lease and a signed login of one are never shown to the other."""
+
+from __future__ import annotations
+
+import io
+import json
+from base64 import b64decode
+
+import pytest
+from tests.simulators.clock import MovableClock
+from tests.simulators.extension import CREDS, KEYS, SETTINGS, user
+from tests.simulators.vault import SERVER_ID, SimulatedVault
+
+from vaultgate.assembly import broker_of
+from vaultgate.auth import AwsLogin
+from vaultgate.broker import Broker
+from vaultgate.clusters import Clusters, by_server_id
+from vaultgate.config import load
+from vaultgate.credentials import Credentials
+from vaultgate.errors import LoginRefused, Unreachable
+from vaultgate.log import Log
+from vaultgate.model import Answer, Origin, Request
+from vaultgate.values import origin
+from vaultgate.vault import Vault
+
+HOME, AWAY = "https://vault.example.com:8200", "https://dr.example.com:8200"
+AWAY_ID = "dr.vaultgate.local"
+
+
+class Network:
+    """Two Vaults, each at its address; notes what each was shown."""
+
+    def __init__(self, clock: MovableClock) -> None:
+        self.servers = {HOME: SimulatedVault(clock), AWAY: SimulatedVault(clock, AWAY_ID)}
+        self.tokens: dict[str, set[str]] = {HOME: set(), AWAY: set()}
+        self.server_ids: dict[str, set[str]] = {HOME: set(), AWAY: set()}
+
+    def exchange(self, to: Origin, request: Request, deadline: float) -> Answer:
+        """Hand a request to whose address it is."""
+        token = request.header("X-Vault-Token")
+        if token:
+            self.tokens[repr(to)].add(token)
+        if request.path.endswith("/login"):
+            headers = json.loads(b64decode(json.loads(request.body)["iam_request_headers"]))
+            self.server_ids[repr(to)].update(headers["X-Vault-AWS-IAM-Server-ID"])
+        return self.servers[repr(to)].exchange(to, request, deadline)
+
+
+class Extension:
+    """An extension that knows both."""
+
+    def __init__(self) -> None:
+        self.clock = MovableClock()
+        self.network = Network(self.clock)
+        self.home, self.away = self.network.servers.values()
+        config = load(SETTINGS | {"VAULTGATE_ADDRESSES": f"{AWAY}#{AWAY_ID}"})
+        log = Log(io.StringIO(), "info", self.clock)
+        vaults = [Vault(self.network, origin(where), None, 0, self.clock) for where in (HOME, AWAY)]
+        keys = Credentials(KEYS, self.network)
+        logins = [
+            AwsLogin(vault, keys, config, self.clock, server_id=server_id)
+            for vault, server_id in zip(vaults, (None, AWAY_ID), strict=True)
+        ]
+        self.broker = Broker(vaults[0], Clusters(logins, config, self.clock), config, self.clock, log)
+
+    def ask(self, path: str = CREDS, *headers: tuple[str, str], method: str = "GET", seconds: float = 60) -> Answer:
+        """What the broker answers."""
+        return self.broker.answer(Request(method, f"/v1/{path}", headers), self.clock.steady() + seconds)
+
+    def nothing_was_shown_to_the_other(self) -> None:
+        """Each Vault saw its own tokens and its own server id, and nothing else."""
+        for where, server in self.network.servers.items():
+            assert self.network.tokens[where] <= server.ever
+        assert self.network.server_ids[HOME] <= {SERVER_ID}
+        assert self.network.server_ids[AWAY] <= {AWAY_ID}
+
+
+@pytest.fixture
+def extension() -> Extension:
+    """Both Vaults are there, nobody has logged in."""
+    return Extension()
+
+
+def test_the_first_is_used_while_it_answers(extension: Extension) -> None:
+    """The other one hears nothing at all."""
+    assert extension.ask().ok
+    assert extension.away.seen == []
+
+
+@pytest.mark.parametrize("state", ["gone", "sealed"])
+def test_a_cold_start_while_the_first_is_down(extension: Extension, state: str) -> None:
+    """The login goes to the next one, signed for that."""
+    extension.home.state = state
+    assert extension.ask().ok
+    assert (extension.home.logins, extension.away.logins) == (0, 1)
+    extension.nothing_was_shown_to_the_other()
+
+
+@pytest.mark.parametrize("state", ["gone", "sealed"])
+def test_the_first_goes_down_later(extension: Extension, state: str) -> None:
+    """A read that it doesn't answer is answered by the other one, with another token."""
+    extension.ask("secret/data/records")
+    extension.home.state = state
+    assert extension.ask().ok
+    assert extension.ask("secret/data/records").ok
+    assert (extension.home.logins, extension.away.logins) == (1, 1)
+    extension.nothing_was_shown_to_the_other()
+
+
+def test_a_silent_first_leaves_time_for_the_other(extension: Extension) -> None:
+    """Half of a read's time is the most that it takes."""
+    extension.ask("secret/data/records")
+    extension.home.delay_s = 5
+    assert extension.ask(seconds=6).ok
+
+
+def test_what_was_leased_stays_good(extension: Extension) -> None:
+    """A database user of the first cluster is served from memory until its lease is over, whoever answers meanwhile."""
+    first = extension.ask()
+    extension.home.state = "gone"
+    extension.ask("secret/data/records")
+    assert user(extension.ask()) == user(first)
+
+
+def test_a_write_is_not_made_elsewhere(extension: Extension) -> None:
+    """Two clusters are two truths."""
+    extension.ask()
+    extension.home.state = "gone"
+    with pytest.raises(Unreachable):
+        extension.ask("secret/data/records", method="POST")
+    assert extension.away.seen == []
+
+
+def test_a_callers_own_token_stays_at_home(extension: Extension) -> None:
+    """It is nobody else's business, whichever Vault is in use."""
+    extension.home.state = "gone"
+    assert extension.ask().ok
+    with pytest.raises(Unreachable):
+        extension.ask("secret/data/records", ("X-Vault-Token", "hvs.the-callers"))
+    assert "hvs.the-callers" not in extension.network.tokens[AWAY]
+
+
+def test_a_refusal_is_an_answer(extension: Extension) -> None:
+    """A login that Vault refuses is not tried elsewhere."""
+    extension.home.principal = None
+    with pytest.raises(LoginRefused):
+        extension.ask()
+    assert extension.away.seen == []
+
+
+def test_both_tokens_are_given_back_at_the_end(extension: Extension) -> None:
+    """Each to its own Vault."""
+    extension.ask("secret/data/records")
+    extension.home.state = "gone"
+    extension.ask()
+    extension.home.state = "active"
+    extension.clock.advance(31)
+    extension.broker.close()
+    assert [len(server.tokens) for server in (extension.home, extension.away)] == [1, 1]  # root's
+    extension.nothing_was_shown_to_the_other()
+
+
+def test_neither_answers(extension: Extension) -> None:
+    """Then the error is told."""
+    extension.home.state = extension.away.state = "gone"
+    with pytest.raises(Unreachable):
+        extension.ask()
+
+
+def test_the_settings_make_the_clusters() -> None:
+    """Addresses with the settings' own server id, or with none, are nodes of the first; the others are told apart by theirs."""
+    several = f"https://b:1,https://c:1#x,https://d:1#{SERVER_ID},https://e:1#y,https://f:1#x"
+    config = load(SETTINGS | {"VAULTGATE_ADDRESSES": several})
+    assert by_server_id(config) == {"x": [origin("https://c:1"), origin("https://f:1")], "y": [origin("https://e:1")]}
+    clock = MovableClock()
+    assert broker_of(config, KEYS, clock, Log(io.StringIO(), "info", clock)).health()["circuit"] == "closed"
