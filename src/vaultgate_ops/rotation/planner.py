@@ -174,3 +174,4 @@ def sweepable(seen: Description, now_s: float, current_since_s: float, grace_s: 
 
 
 STEPS_THAT_NEED_A_VALUE = frozenset({Step.SET, Step.FINISH})
+"""testSecret has none when Secrets Manager only tries a new configuration out; createSecret makes it."""
