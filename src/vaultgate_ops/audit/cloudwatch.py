@@ -11,7 +11,7 @@ Sources: AWS JSON 1.1; "Signature Version 4 for API requests" of the IAM user gu
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,8 +80,7 @@ class CloudWatchLogs:
             raise UsageProblem("No AWS region is set.", "Set AWS_REGION, or name it with --region.")
         with self.client() as client:
             self.endpoint = str(client.meta.endpoint_url).rstrip("/")
-        self._credentials: Credentials | None = None
-        self.renew_credentials()
+        self._credentials = self._first_credentials()
         verify = self._session.get_config_variable("ca_bundle")
         self._http = URLLib3Session(
             verify=verify or True,
@@ -100,18 +99,19 @@ class CloudWatchLogs:
         self._ahead_s = server_time_ms / 1000 - self._clock.wall()
 
     def renew_credentials(self) -> None:
-        """Look for credentials again, wherever botocore finds them.
-
-        Raises:
-            Denied: there are none.
-        """
-        try:
+        """Look for credentials again, wherever botocore finds them; what was there stays where nothing is found."""
+        with suppress(BotoCoreError):
             found = self._session.get_component("credential_provider").load_credentials()
+            self._credentials = found or self._credentials
+
+    def _first_credentials(self) -> Credentials:
+        try:
+            found = self._session.get_credentials()
         except BotoCoreError as error:
             raise Denied(f"AWS credentials can't be had: {error}", "Check AWS_PROFILE and the role of this machine.") from error
         if found is None:
             raise Denied("There are no AWS credentials.", "Give this machine a role, or set AWS_PROFILE.")
-        self._credentials = found
+        return found
 
     def call(self, action: str, body: bytes) -> Answer:
         """Make one call.
@@ -127,7 +127,7 @@ class CloudWatchLogs:
         request = AWSRequest("POST", f"{self.endpoint}/", headers=headers, data=body)
         try:
             # Renewing temporary credentials is a call too, and may fail like one.
-            frozen = self._credentials.get_frozen_credentials() if self._credentials else None
+            frozen = self._credentials.get_frozen_credentials()
             _Signer(frozen, "logs", self.region, self.now_ms()).add_auth(request)
             answer = self._http.send(request.prepare())
             content = answer.content
