@@ -1,8 +1,9 @@
 """The function's side: secrets from memory first, then from the extension.
 
 Rules: what is in memory is judged on both clocks at every read; nothing outlives what the extension said of it, and once a
-second a look at the extension's generation file tells whether it has taken something back; the module does nothing when it is
-imported, so that a snapshot holds nothing of it.
+second a look at the extension's generation file tells whether it has taken something back; the module reads nothing when it is
+imported, so that a snapshot holds nothing of it. In Lambda, or where VAULTGATE_LISTEN is set, only the extension is asked;
+anywhere else there is none by design, and this process does its part itself.
 
     from vaultgate import client
 
@@ -45,9 +46,10 @@ from vaultgate.vault_secret import VaultSecret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
+    from vaultgate.alone import Alone
     from vaultgate.generation import Seen
     from vaultgate.model import Answer, Headers
     from vaultgate.transport import Transport
@@ -82,6 +84,7 @@ _BY_CODE = {
 }
 _OK = 200
 _BAD_REQUEST = 400
+_NOWHERE = ("127.0.0.1", 0)
 # Longer than the extension may wait for Vault: it is the one that knows the deadline.
 _GRACE_S = 5.0
 
@@ -124,8 +127,9 @@ class Client:
         self._clock = clock
         self._watch = watch
         self._shown = shown
-        self._memory = _Memory(None, {})
-        self._looked = Instant(float("-inf"), float("-inf"))
+        self._memory: _Memory
+        self._looked: Instant
+        self.forget()
 
     def read(self, path: str, *, anew: bool = False) -> VaultSecret:
         """The secret at a path, such as `database/creds/app` or `secret/data/app`.
@@ -174,6 +178,11 @@ class Client:
         lifetime = Lifetime(asked, float(remaining) if remaining else float("inf"))
         fresh = lifetime if remaining else Lifetime(asked, float(answer.header(_FRESH_FOR) or 0))
         return VaultSecret(path, document_of(answer, path), lifetime, self._clock, fresh)
+
+    def forget(self) -> None:
+        """Forget what is in memory: the next read of each path asks."""
+        self._memory = _Memory(None, {})
+        self._looked = Instant(float("-inf"), float("-inf"))
 
     def mysql(self, path: str, **connect_args: Any) -> MysqlPool:
         """Connections with the credential at `path`, by PyMySQL.
@@ -238,24 +247,94 @@ class Client:
         return meaning(answer, path)
 
 
+class _Door:
+    """The way to the extension, and what to look at where nobody answers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._connections = Connections(clock)
+        self.close = self._connections.close
+
+    def exchange(self, origin: Origin, request: Request, deadline: float) -> Answer:
+        try:
+            return self._connections.exchange(origin, request, deadline)
+        except DeadlineExceeded:
+            raise
+        except Unreachable as error:
+            hint = "attach Vaultgate's layer; VAULTGATE_LISTEN must say the same to both, VAULT_RUN_MODE must not be file"
+            raise Unreachable(f"no extension answers: {error.message}", hint) from error
+
+
+def has_extension(environ: Mapping[str, str]) -> bool:
+    """Whether there is an extension by the environment's word; its absence is an error then, never a reason to do without.
+
+    Args:
+        environ: Lambda sets AWS_LAMBDA_RUNTIME_API; whoever sets VAULTGATE_LISTEN means that somebody listens.
+    """
+    return bool(environ.get("AWS_LAMBDA_RUNTIME_API") or environ.get("VAULTGATE_LISTEN"))
+
+
+def without_extension(environ: Mapping[str, str], clock: Clock) -> tuple[Client, Alone]:
+    """A client that logs in to Vault itself, and the part in it that does.
+
+    Args:
+        environ: the extension's settings; they are judged at the first read.
+        clock: for both.
+    """
+    from vaultgate.alone import Alone  # noqa: PLC0415 - beside an extension nobody pays for this
+
+    alone = Alone(environ, clock)
+    client = Client(_NOWHERE, 0, alone, clock, alone)
+    # The parent's leases end with the parent's token.
+    os.register_at_fork(after_in_child=client.forget)
+    return client, alone
+
+
 _default: Client | None = None
+_way: _Door | Alone | None = None
 _making = threading.Lock()
+
+
+def _make_anew() -> None:
+    """After a fork: whoever held the lock is not here."""
+    global _making  # noqa: PLW0603 - one per process
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_make_anew)
 
 
 def _client() -> Client:
     """The client that the environment describes, made at the first use."""
-    global _default  # noqa: PLW0603 - one per process, as the extension is
+    global _default, _way  # noqa: PLW0603 - one per process, as the extension is
     with _making:
         if _default is None:
-            settings = {setting.name: setting for setting in SETTINGS}
-            try:
-                listen = listen_address(os.environ.get("VAULTGATE_LISTEN") or settings["VAULTGATE_LISTEN"].default or "")
-                timeout_s = duration(os.environ.get("VAULT_CLIENT_TIMEOUT") or settings["VAULT_CLIENT_TIMEOUT"].default or "")
-            except ValueError as error:
-                raise ConfigurationError([f"VAULTGATE_LISTEN or VAULT_CLIENT_TIMEOUT {error}"]) from None
             clock = Clock()
-            _default = Client(listen, timeout_s + _GRACE_S, Connections(clock), clock, Watch(listen), shown=_shown(listen))
+            if has_extension(os.environ):
+                _way = _Door(clock)
+                _default = _beside_extension(_way, clock)
+            else:
+                _default, _way = without_extension(dict(os.environ), clock)
         return _default
+
+
+def _beside_extension(door: Transport, clock: Clock) -> Client:
+    settings = {setting.name: setting for setting in SETTINGS}
+    try:
+        listen = listen_address(os.environ.get("VAULTGATE_LISTEN") or settings["VAULTGATE_LISTEN"].default or "")
+        timeout_s = duration(os.environ.get("VAULT_CLIENT_TIMEOUT") or settings["VAULT_CLIENT_TIMEOUT"].default or "")
+    except ValueError as error:
+        raise ConfigurationError([f"VAULTGATE_LISTEN or VAULT_CLIENT_TIMEOUT {error}"]) from None
+    return Client(listen, timeout_s + _GRACE_S, door, clock, Watch(listen), shown=_shown(listen))
+
+
+def close() -> None:
+    """Hang up and forget; without an extension also give the token back, which happens at the process's end anyway.
+
+    Reading goes on after this, with a new login where there is no extension.
+    """
+    if _way is not None and _default is not None:
+        _way.close()
+        _default.forget()
 
 
 def _shown(listen: tuple[str, int]) -> Callable[[], Headers]:

@@ -166,6 +166,12 @@ class Connections:
             for connection in connections:
                 connection.close()
 
+    def __del__(self) -> None:
+        """Hang up when nobody holds the network any more, as in a process that goes on without it; nobody else, so no lock."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+
     def _part_from_parent(self) -> None:
         """After a fork: leave the parent its conversations; two processes in one would read each other's secrets."""
         idle, self._idle = self._idle, {}
