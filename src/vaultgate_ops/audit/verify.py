@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -129,10 +128,9 @@ def against_file(evidence: Evidence, path: Path) -> FileFindings:
 
 
 def _opened(path: Path) -> BinaryIO:
-    file = path.open("rb")
-    zipped = file.read(2) == _GZIP
-    file.seek(0)
-    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if zipped else file
+    with path.open("rb") as file:
+        zipped = file.read(2) == _GZIP
+    return cast("BinaryIO", gzip.open(path)) if zipped else path.open("rb")
 
 
 def _compared(evidence: Evidence, file: BinaryIO) -> FileFindings:

@@ -13,6 +13,7 @@ import click
 from vaultgate_ops.audit import daemon
 from vaultgate_ops.audit.mirror import Options
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.mirror_verify import verify
 from vaultgate_ops.clock import Clock
 
 if TYPE_CHECKING:
@@ -84,3 +85,6 @@ def mirror(
     if not once:
         say(f"Mirroring {', '.join(str(device.path) for device in wanted)} to {group}.")
     daemon.run(working, stopping)
+
+
+mirror.add_command(verify)
