@@ -25,6 +25,7 @@ BAD = {
     "VAULT_SKIP_VERIFY": ["maybe", "2"],
     "VAULT_CLIENT_TIMEOUT": ["0", "0s", "-1s", "soon", "1 h"],
     "VAULT_MAX_RETRIES": ["-1", "two", "1.5", "²"],
+    "VAULT_RATE_LIMIT": ["0", "0:5", "10:0", "many", "10:", ":5", "1e3", "-1", "10:1.5", "٣"],
     "VAULT_TOKEN_EXPIRY_GRACE_PERIOD": ["1d", "-5s"],
     "VAULT_LOG_LEVEL": ["loud"],
     "VAULT_RUN_MODE": ["files", "both"],
@@ -104,10 +105,11 @@ def test_all_problems_at_once() -> None:
     environ = {name: texts[0] for name, texts in BAD.items() if name not in {"VAULT_ADDR", "VAULT_AUTH_ROLE"}}
     with pytest.raises(ConfigurationError) as caught:
         load(
-            environ | {"VAULTGATE_STRAT": "ready", "VAULT_RATE_LIMIT": "10", "VAULT_CLIENT_KEY": "key.pem", "VLE_VAULT_ADDR": ""}
+            environ
+            | {"VAULTGATE_STRAT": "ready", "VAULTGATE_METRICS": "emf", "VAULT_CLIENT_KEY": "key.pem", "VLE_VAULT_ADDR": ""}
         )
     found = caught.value.problems
-    for name in [*environ.keys() - {"VLE_VAULT_ADDR"}, "VAULT_ADDR", "VAULT_AUTH_ROLE", "VAULTGATE_STRAT", "VAULT_RATE_LIMIT"]:
+    for name in [*environ.keys() - {"VLE_VAULT_ADDR"}, "VAULT_ADDR", "VAULT_AUTH_ROLE", "VAULTGATE_STRAT", "VAULTGATE_METRICS"]:
         assert any(problem.startswith(name) for problem in found), name
     assert any("VAULT_CLIENT_KEY go together" in problem for problem in found)
     assert "\n" not in str(caught.value)
@@ -523,3 +525,10 @@ def test_a_snapshot_holds_no_secret_of_the_door() -> None:
     assert load(secret).guard == "secret"
     with pytest.raises(ConfigurationError, match="VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox"):
         load(secret | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})
+
+
+@pytest.mark.parametrize(("text", "limit"), [("10", (10, 10)), ("10:20", (10, 20)), ("2.5", (2.5, 2)), ("0.1", (0.1, 1))])
+def test_rate_limit(text: str, limit: tuple[float, int]) -> None:
+    """A rate, and a burst after a colon; without one a second's worth may come at once, one request at least."""
+    assert load(NEEDED | {"VAULT_RATE_LIMIT": text}).rate_limit == limit
+    assert load(NEEDED).rate_limit is None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vaultgate.config import Config
     from vaultgate.credentials import Source
     from vaultgate.log import Log
+    from vaultgate.transport import Transport
 
 
 def broker_of(
@@ -40,7 +41,7 @@ def broker_of(
         log: for the broker's events.
         invalidated: called when copies of what was handed out may no longer be true.
     """
-    network = Connections(clock, settings.tls)
+    network = _network(settings, clock)
     own = tuple(origin for origin, server_id in settings.addresses if server_id in {None, settings.iam_server_id})
     retries = settings.max_retries
     vault = Vault(network, settings.vault, settings.namespace, retries, clock, others=own, log=log)
@@ -54,6 +55,16 @@ def broker_of(
             logins.append(AwsLogin(other, _keys(settings, environ, clock), settings, clock, server_id=server_id))
         login = Clusters(logins, settings, clock)
     return Broker(vault, login, settings, clock, log, invalidated=invalidated)
+
+
+def _network(settings: Config, clock: Clock) -> Transport:
+    """The way to Vault."""
+    network = Connections(clock, settings.tls)
+    if settings.rate_limit is None:
+        return network
+    from vaultgate.pace import Paced  # noqa: PLC0415 - few set a limit, and a cold start shouldn't pay
+
+    return Paced(network, *settings.rate_limit, clock)
 
 
 def _login(vault: Vault, settings: Config, environ: Mapping[str, str], clock: Clock) -> Login:

@@ -61,6 +61,7 @@ class Config:
         "log_level",
         "max_retries",
         "namespace",
+        "rate_limit",
         "run_mode",
         "stale_max_s",
         "start",
@@ -92,6 +93,7 @@ class Config:
     log_level: str
     max_retries: int
     namespace: str | None
+    rate_limit: tuple[float, int] | None
     run_mode: str
     stale_max_s: float
     start: str
@@ -168,6 +170,7 @@ def load(environ: Mapping[str, str]) -> Config:
         log_level=values["VAULT_LOG_LEVEL"],
         max_retries=values["VAULT_MAX_RETRIES"],
         namespace=values["VAULT_NAMESPACE"],
+        rate_limit=values["VAULT_RATE_LIMIT"],
         run_mode=values["VAULT_RUN_MODE"],
         stale_max_s=values["VAULTGATE_STALE_MAX"] if values["VAULTGATE_ON_FAILURE"] == "stale" else 0.0,
         start=values["VAULTGATE_START"] if environ.get("VAULTGATE_START") or not files else "ready",

@@ -19,6 +19,7 @@ from vaultgate.values import (
     origin,
     path_rules,
     positive_duration,
+    rate_limit,
     role_arn,
     secret,
     secret_path,
@@ -84,6 +85,12 @@ SETTINGS = (
     Setting("VAULT_SKIP_VERIFY", boolean, "false", "trust any certificate; for trials only"),
     Setting("VAULT_CLIENT_TIMEOUT", positive_duration, "60s", "the longest a call to Vault may take outside an invocation"),
     Setting("VAULT_MAX_RETRIES", count, "2", "how often a call that may be repeated is tried again"),
+    Setting(
+        "VAULT_RATE_LIMIT",
+        rate_limit,
+        None,
+        "`rate[:burst]`: the most requests to Vault in a second, and how many at once; the others wait for their turn",
+    ),
     Setting("VAULT_TOKEN_EXPIRY_GRACE_PERIOD", duration, "10s", "a token counts as over this long before its end"),
     Setting(
         "VAULT_LOG_LEVEL",
@@ -227,7 +234,6 @@ SETTINGS = (
 # Names of the contract that this version doesn't serve yet. Ignoring one would promise what isn't done.
 NOT_YET = frozenset(
     {
-        "VAULT_RATE_LIMIT",
         "VAULTGATE_ALLOW_SINK",
         "VAULTGATE_CONFIG",
         "VAULTGATE_METRICS",

@@ -80,6 +80,19 @@ def count(text: str) -> int:
     return int(text)
 
 
+def rate_limit(text: str) -> tuple[float, int]:
+    """`rate[:burst]`: requests per second, and how many may come at once; by default as many as come in a second.
+
+    Vault's clients take a rate below 1 without a burst for a burst of none, which lets nothing through; one it is here.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?::([0-9]+))?", text, re.ASCII)
+    rate = float(match[1]) if match else 0.0
+    burst = max(1, int(rate)) if not match or match[2] is None else int(match[2])
+    if not rate or not burst:
+        raise ValueError("is not a rate such as 10 or 10:20, requests per second and how many at once, both more than zero")
+    return rate, burst
+
+
 def word(text: str) -> str:
     """Printable ASCII: it will stand in a header."""
     if not text.isascii() or not text.isprintable():
