@@ -117,6 +117,15 @@ def test_refusals_keep_their_kind(laptop: Laptop) -> None:
         laptop.client.read("secret/data/others")
 
 
+def test_what_the_settings_deny_is_denied(laptop: Laptop) -> None:
+    """VAULTGATE_DENY and VAULTGATE_ALLOW mean here what they mean to the extension."""
+    client, alone = without_extension(laptop.environ | {"VAULTGATE_DENY": "database/*"}, laptop.clock)
+    with pytest.raises(Refused):
+        client.read(CREDS)
+    assert client.read(KV).data
+    alone.close()
+
+
 def test_wrong_settings_are_all_named(laptop: Laptop) -> None:
     """A program that has neither an extension nor the settings to do without is told what to set, at its first read."""
     environ = {"VAULTGATE_STRAT": "ready"}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vaultgate.broker import Broker
     from vaultgate.clock import Clock
+    from vaultgate.config import Config
     from vaultgate.generation import Seen
     from vaultgate.model import Answer, Origin, Request
 
@@ -39,6 +40,7 @@ class Alone:
         self._environ = environ
         self._clock = clock
         self._lock = threading.Lock()
+        self._settings: Config | None = None
         self._broker: Broker | None = None
         self._generation = 0
         os.register_at_fork(after_in_child=self._part_from_parent)
@@ -52,8 +54,8 @@ class Alone:
             Refused: for a path that the extension's guard denies too.
             VaultgateError: there is no answer of Vault's.
         """
-        guard.check_path(request)
-        broker = self._current()
+        settings, broker = self._current()
+        guard.check_path(request, settings.allow, settings.deny)
         return broker.answer(request, broker.deadline())
 
     def look(self) -> Seen | None:
@@ -70,15 +72,18 @@ class Alone:
         if broker is not None:
             broker.close()
 
-    def _current(self) -> Broker:
+    def _current(self) -> tuple[Config, Broker]:
         with self._lock:
-            if self._broker is None:
+            settings = self._settings
+            if settings is None:
                 settings = config.load(self._environ)
                 require_readable(settings.tls)
+                self._settings = settings
+            if self._broker is None:
                 # A library is quiet unless it is asked to speak, and never on the program's own output.
                 log = Log(sys.stderr, settings.log_level if self._environ.get("VAULT_LOG_LEVEL") else "warn", self._clock)
                 self._broker = broker_of(settings, self._environ, self._clock, log, invalidated=self._take_back)
-            return self._broker
+            return settings, self._broker
 
     def _take_back(self) -> None:
         self._generation += 1
