@@ -107,7 +107,8 @@ def check_path(request: Request, allow: Rules = (), deny: Rules = ()) -> str:
     if plain is None or not plain.startswith("/v1/"):
         raise Refused(f"{path!r} is not a path below /v1/", "read http://127.0.0.1:8200/v1/<path of the secret>")
     segments = plain[len("/v1/") :].removesuffix("/").split("/")
-    if any(part in _AMBIGUOUS for part in segments) or "\\" in plain or plain.count("/") != path.count("/"):
+    twice = "\\" in plain or plain.count("/") != path.count("/") or _ESCAPE.search(plain)
+    if twice or any(part in _AMBIGUOUS for part in segments):
         raise Refused(f"{path!r} can be read in two ways", "write the path plainly: no //, no dot segments, no encoded slashes")
     below = "/".join(segments)
     if below.startswith("auth/token/") and request.header("X-Vault-Wrap-TTL") is not None:
