@@ -18,8 +18,8 @@ def test_a_password_a_requirement_and_limits_of_mariadb() -> None:
     """Everything of the line is there, in an order of its own, without what is at its default."""
     account = accounts.parse(
         f"CREATE USER `o'b``rien`@`10.%` IDENTIFIED VIA mysql_native_password USING '{ONE}' OR unix_socket"
-        " REQUIRE ISSUER '/O=it''s' SUBJECT '/C=x' WITH MAX_QUERIES_PER_HOUR 100 MAX_USER_CONNECTIONS 0 MAX_STATEMENT_TIME 3.500000 ACCOUNT LOCK"
-        " PASSWORD EXPIRE INTERVAL 30 DAY"
+        " REQUIRE ISSUER '/O=it''s' SUBJECT '/C=x' WITH MAX_QUERIES_PER_HOUR 100 MAX_USER_CONNECTIONS 0 "
+        "MAX_STATEMENT_TIME 3.500000 ACCOUNT LOCK PASSWORD EXPIRE INTERVAL 30 DAY"
     )
     require, limits = (
         (("ISSUER", "/O=it's"), ("SUBJECT", "/C=x")),
@@ -34,8 +34,8 @@ def test_a_line_of_mysql() -> None:
     """Its plugin in quotes, the stored form in hexadecimal, default roles, options on passwords."""
     account = accounts.parse(
         "CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x244124303035 DEFAULT ROLE `a`@`%`,`b`@`%`"
-        " REQUIRE NONE WITH MAX_USER_CONNECTIONS 5 PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK PASSWORD HISTORY 3 PASSWORD REUSE INTERVAL 30 DAY"
-        " PASSWORD REQUIRE CURRENT OPTIONAL FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2"
+        " REQUIRE NONE WITH MAX_USER_CONNECTIONS 5 PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK PASSWORD HISTORY 3"
+        " PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT OPTIONAL FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2"
     )
     options = (
         ("FAILED_LOGIN_ATTEMPTS", "4"),
