@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulators.loopback import always, loopback, silent
@@ -10,8 +11,11 @@ from tests.simulators.loopback import always, loopback, silent
 from vaultgate.clock import Clock
 from vaultgate.credentials import Credentials
 from vaultgate.errors import NoCredentials
-from vaultgate.model import Answer, AwsKeys
+from vaultgate.model import Answer, AwsKeys, Origin, Request
 from vaultgate.transport import Connections
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "planted-key", "AWS_SESSION_TOKEN": "planted-session"}
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -69,6 +73,49 @@ def test_from_the_endpoint() -> None:
         assert [(one.method, one.target, one.header("Authorization")) for one in server.requests] == [
             ("GET", "/v2/credentials?id=1", "let-me")
         ] * 2
+
+
+class Metadata:
+    """ECS's endpoint, which no test can listen at.
+
+    Attributes:
+        asked: every request, with the server it was for.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Request]] = []
+
+    def exchange(self, origin: Origin, request: Request, _deadline: float) -> Answer:
+        """Give keys."""
+        self.asked.append((str(origin), request))
+        return Answer(200, (), json.dumps({"AccessKeyId": "ASIA", "SecretAccessKey": "B", "Token": "C"}).encode())
+
+
+def test_from_a_task_of_ecs() -> None:
+    """ECS gives a path on its link-local endpoint; it counts before a whole address."""
+    metadata = Metadata()
+    environ = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/id", URI: "http://127.0.0.1:1/other"}
+    assert Credentials(environ, metadata).current(10).access_key == "ASIA"
+    [(server, request)] = metadata.asked
+    assert (server + request.target, request.header("Authorization")) == ("http://169.254.170.2/v2/credentials/id", None)
+
+
+def test_from_a_pod_of_eks(tmp_path: Path) -> None:
+    """EKS gives the authorization in a file, which is rotated: it is read each time, and counts before the variable."""
+    metadata, file = Metadata(), tmp_path / "token"
+    environ = {
+        URI: "http://169.254.170.23/v1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "not this",
+    }
+    keys = Credentials(environ, metadata)
+    for word in ("first", "second"):
+        file.write_text(f"{word}\n")
+        keys.current(10)
+    assert [request.header("Authorization") for _, request in metadata.asked] == ["first", "second"]
+    file.unlink()
+    with pytest.raises(NoCredentials, match="AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+        keys.current(10)
 
 
 @pytest.mark.parametrize(("suffix", "target"), [("", "/"), ("/", "/"), ("?id=1", "/?id=1"), ("/a/b", "/a/b")])

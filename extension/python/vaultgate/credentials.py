@@ -2,7 +2,8 @@
 
 Rules: keys are asked for at every login, never remembered past their end. Lambda gives them by environment variables;
 environments that may be restored from a snapshot give a loopback endpoint instead, and keys from before the snapshot
-must not be used.
+must not be used. Containers, where a client may run without an extension, give an endpoint as well: ECS by a path, EKS with a
+file that holds the authorization.
 Sources: AWS SDKs and Tools Reference Guide, "Container credential provider" and "Service-specific endpoints"; AWS STS API
 Reference, "AssumeRole".
 """
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 # Link-local addresses that AWS serves container credentials from, ECS and EKS (IPv4 and IPv6).
 _METADATA_HOSTS = frozenset({"169.254.170.2", "169.254.170.23", "fd00:ec2::23"})
+_ECS = "http://169.254.170.2"
 
 
 class Credentials:
@@ -56,13 +58,15 @@ class Credentials:
         Raises:
             NoCredentials: there are none, or the endpoint that should give them didn't.
         """
-        url = self._environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+        path = self._environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+        url = _ECS + path if path else self._environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
         if url:
             return self._from_endpoint(url, deadline)
         access_key = self._environ.get("AWS_ACCESS_KEY_ID")
         secret_key = self._environ.get("AWS_SECRET_ACCESS_KEY")
         if not access_key or not secret_key:
-            raise NoCredentials("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set", "give the function an execution role")
+            hint = "give the function an execution role; outside Lambda export the keys, or set VAULTGATE_AUTH_METHOD=approle"
+            raise NoCredentials("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set", hint)
         token = self._environ.get("AWS_SESSION_TOKEN")
         return AwsKeys(access_key, Secret(secret_key), Secret(token) if token else None)
 
@@ -73,7 +77,7 @@ class Credentials:
             raise NoCredentials(f"AWS_CONTAINER_CREDENTIALS_FULL_URI={url!r} {error}") from None
         if server.scheme == "http" and not is_loopback(server.host) and server.host not in _METADATA_HOSTS:
             raise NoCredentials(f"AWS_CONTAINER_CREDENTIALS_FULL_URI={url!r} would fetch keys in clear from elsewhere")
-        authorization = self._environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+        authorization = self._authorization()
         headers = (("Authorization", authorization),) if authorization else ()
         query = url.partition("?")[2]
         request = Request("GET", ("" if server.prefix else "/") + (f"?{query}" if query else ""), headers)
@@ -83,6 +87,18 @@ class Credentials:
             return AwsKeys(document["AccessKeyId"], Secret(document["SecretAccessKey"]), Secret(document["Token"]))
         except (VaultgateError, ValueError, KeyError, TypeError) as error:
             raise NoCredentials(f"the credentials endpoint {server} gave no keys ({type(error).__name__})") from error
+
+    def _authorization(self) -> str | None:
+        """What the endpoint wants to see; a file's is rotated, so it is read each time."""
+        file = self._environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+        if not file:
+            return self._environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+        try:
+            with open(file, encoding="ascii") as opened:  # noqa: PTH123 - pathlib costs a cold start more than all of this
+                return opened.read().strip()
+        except (OSError, ValueError) as error:
+            why = f"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={file!r} can't be read ({type(error).__name__})"
+            raise NoCredentials(why, "mount the file that the service account's identity comes with") from error
 
 
 # What STS gives without being asked for another duration, and how long before its end new keys are got.
