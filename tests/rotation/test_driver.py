@@ -72,6 +72,13 @@ def test_the_last_failure_is_the_callers() -> None:
     assert clock.steady() - began == 50 + 60
 
 
+def test_a_failure_that_will_come_again_ends_it() -> None:
+    """Where whoever drives can tell, as Secrets Manager can't."""
+    function = Function(1)
+    with pytest.raises(RuntimeError, match="call 1"):
+        Driver(function, MovableClock(), worth=lambda error: "call 1" not in str(error)).drive(APP)
+
+
 def test_a_test_alone_is_one_step() -> None:
     """As the service does for RotateImmediately=False."""
     function = Function()

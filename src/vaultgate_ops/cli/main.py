@@ -13,6 +13,7 @@ from vaultgate_ops.cli.demo import demo
 from vaultgate_ops.cli.layer import layer
 from vaultgate_ops.cli.local import down, status, up
 from vaultgate_ops.cli.mirror import mirror
+from vaultgate_ops.cli.rotate import rotate
 from vaultgate_ops.errors import OpsError
 
 INTERRUPTED = 130
@@ -33,6 +34,7 @@ cli.add_command(config)
 cli.add_command(demo)
 cli.add_command(layer)
 cli.add_command(mirror)
+cli.add_command(rotate)
 cli.add_command(up)
 cli.add_command(down)
 cli.add_command(status)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from vaultgate_ops.errors import OpsError
     from vaultgate_ops.reporting import Task
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without emoji: ":secret:" stands in every ARN of a secret.
+stdout = Console(highlight=False, soft_wrap=True, emoji=False)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def line(text: str = "") -> None:

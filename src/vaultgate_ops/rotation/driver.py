@@ -53,6 +53,7 @@ class Driver:
         snake: spell the steps create_secret, set_secret and so on, as newer documentation does.
         attempts: how often a rotation is begun before it is given up.
         pause_s: before the second attempt; doubles from then on, up to a minute.
+        worth: whether another attempt makes sense after a failure; Secrets Manager doesn't ask.
     """
 
     def __init__(
@@ -63,9 +64,10 @@ class Driver:
         snake: bool = False,
         attempts: int = 5,
         pause_s: float = 1.0,
+        worth: Callable[[Exception], bool] = lambda _: True,
     ) -> None:
         self._call, self._clock, self._snake = call, clock, snake
-        self._attempts, self._pause_s = attempts, pause_s
+        self._attempts, self._pause_s, self._worth = attempts, pause_s, worth
 
     def event(self, assignment: Assignment, step: str) -> dict[str, str]:
         """What the function is called with for a step."""
@@ -87,8 +89,8 @@ class Driver:
             try:
                 for step in assignment.steps:
                     self._call(self.event(assignment, step))
-            except Exception:
-                if attempt == self._attempts:
+            except Exception as error:
+                if attempt == self._attempts or not self._worth(error):
                     raise
                 self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -92,6 +92,19 @@ class Engine:
         """
         return self._retire(secret_id, at_once=True)
 
+    def preview(self, secret_id: str) -> tuple[Strategy, Change]:
+        """What a rotation that began now would do: its strategy, and its values with a password that nobody drew.
+
+        Raises:
+            RotationError: what is wrong with the secret; nobody but its store is asked.
+        """
+        change = self._change(self._store.describe(secret_id))
+        strategy = self._choose(change.current.fields)
+        proposed = strategy.propose("", change, lambda: "not drawn")
+        planned = Change(change.secret_id, change.current, proposed, change.previous)
+        strategy.check(planned)
+        return strategy, planned
+
     def _retire(self, secret_id: str, *, at_once: bool) -> str:
         seen = self._store.describe(secret_id)
         for _ in range(_LOOKS):

@@ -1,0 +1,156 @@
+"""`vaultgate rotate`: the rotation of one secret, by hand."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import boto3
+import click
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from vaultgate_ops.cli import speech
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import CheckFailed, UsageProblem
+from vaultgate_ops.rotation.by_hand import ByHand
+from vaultgate_ops.rotation.rotation import STRATEGIES, build
+from vaultgate_ops.rotation.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vaultgate_ops.rotation.survey import Survey
+
+_SECRET = click.argument("secret")
+_REGION = click.option("--region", help="Where the secret is; else AWS_REGION or the profile's.")
+
+
+@click.group()
+def rotate() -> None:
+    """Rotate the password in a secret of Secrets Manager, or look at how its rotation stands.
+
+    Works on whatever account the environment names; after `eval "$(vaultgate up)"` that is the local stack. The secret's
+    own function does the work where it has one, otherwise the same code does it in this process, with the function's
+    variables (ROTATION_CA_BUNDLE and so on, docs/rotation.md).
+    """
+
+
+@rotate.command()
+@_SECRET
+@_REGION
+@click.option("--here", is_flag=True, help="In this process, though the secret has a function.")
+@click.option("--dry-run", is_flag=True, help="Only test: log in, compare privileges, change nothing.")
+@click.option("--drop-previous", is_flag=True, help="Emergency: also end the older value and its sessions at once.")
+@click.option("--wait", "patience_s", default=300.0, show_default=True, metavar="SECONDS", help="For the secret's function.")
+def now(*, secret: str, region: str | None, here: bool, dry_run: bool, drop_previous: bool, patience_s: float) -> None:
+    """Rotate now, and show the stages."""
+    if dry_run and drop_previous:
+        raise UsageProblem("--dry-run changes nothing, --drop-previous does.", "Choose one.")
+    hand, reporter = _hand(region), speech.Spoken()
+    there = bool(hand.survey(secret).function) and not here
+    if dry_run:
+        if there:
+            hand.rehearse_there(secret)
+            speech.line("Secrets Manager runs testSecret by the secret's function; what came of it is in the function's log.")
+        else:
+            with reporter.task("Testing"):
+                hand.rehearse_here(secret)
+            speech.line("A rotation would work: logins, privileges and the probe are as they must be.")
+        return
+    with reporter.task("Rotating"):
+        version = hand.rotate_there(secret, patience_s) if there else hand.rotate_here(secret)
+    speech.line(f"Version {version} is AWSCURRENT.")
+    if drop_previous:
+        speech.line(f"older value: {hand.drop_previous(secret)}")
+    _show(hand.survey(secret))
+
+
+@rotate.command()
+@_SECRET
+@_REGION
+def status(*, secret: str, region: str | None) -> None:
+    """Show the stages. Exit code 1 while a version is pending."""
+    looked = _hand(region).survey(secret)
+    _show(looked)
+    if looked.pending is not None:
+        raise CheckFailed(
+            f"Version {looked.pending.version_id} is pending: a rotation is under way, or got stuck.",
+            "Wait for it; if it stays, run: vaultgate rotate repair.",
+        )
+
+
+@rotate.command()
+@_SECRET
+@_REGION
+def plan(*, secret: str, region: str | None) -> None:
+    """Show what a rotation would do. Contacts Secrets Manager only."""
+    for word, meaning in _hand(region).plan(secret):
+        speech.line(f"{word:<12} {meaning}")
+
+
+@rotate.command()
+@_SECRET
+@_REGION
+@click.option("--dry-run", is_flag=True, help="Only show what is stuck.")
+def repair(*, secret: str, region: str | None, dry_run: bool) -> None:
+    """End a rotation that got stuck: finish it, or take its version back if its value is to blame.
+
+    Runs in this process, so the database must be reachable from here.
+    """
+    hand = _hand(region)
+    if not dry_run:
+        with speech.Spoken().task("Repairing"):
+            outcome = hand.repair(secret)
+        speech.line(outcome)
+    _show(hand.survey(secret))
+
+
+@rotate.command()
+@_SECRET
+@_REGION
+@click.option("--drop-previous", is_flag=True, help="Whatever the grace: end the older value and its sessions at once.")
+def sweep(*, secret: str, region: str | None, drop_previous: bool) -> None:
+    """End the older value if its grace_s is over. Runs in this process."""
+    hand = _hand(region)
+    speech.line(hand.drop_previous(secret) if drop_previous else hand.sweep(secret))
+
+
+def _hand(region: str | None) -> ByHand:
+    settings, clock = load(os.environ, STRATEGIES), Clock()
+    try:
+        client = boto3.client(
+            "secretsmanager",
+            region_name=region,
+            endpoint_url=settings.endpoint,
+            config=Config(retries={"mode": "standard", "max_attempts": 5}),
+        )
+    except BotoCoreError as error:
+        raise UsageProblem(f"No client for Secrets Manager: {error}", "Set AWS_REGION, or give --region.") from None
+    return ByHand(client, lambda store: build(settings, store, clock), clock)
+
+
+def _show(looked: Survey) -> None:
+    for line in _lines(looked, _local):
+        speech.line(line)
+
+
+def _lines(looked: Survey, moment: Callable[[float], str]) -> Iterator[str]:
+    """A secret's stages as a table."""
+    yield f"{looked.name}  {looked.arn}"
+    facts = [
+        "rotation enabled" if looked.enabled else "rotation not enabled",
+        looked.schedule,
+        f"last {moment(looked.rotated_at)}" if looked.rotated_at else "",
+        f"managed by {looked.owner}" if looked.owner else "",
+        f"primary region {looked.primary_region}" if looked.primary_region else "",
+    ]
+    yield f"  {', '.join(fact for fact in facts if fact)}"
+    yield f"  {'version':<38}{'stages':<26}created"
+    for version in looked.versions:
+        yield f"  {version.version_id:<38}{' '.join(version.stages):<26}{moment(version.created_at)}"
+
+
+def _local(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
