@@ -34,6 +34,14 @@ def stack(worker_id: str) -> Iterator[Stack]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def ha_stack(worker_id: str) -> Iterator[Stack]:
+    """The same with three nodes of Vault, all of them up; who ends one starts it again. Made for the first who asks."""
+    with Stack.embedded(f"test-ha-{worker_id}-{os.getpid()}", Silent(), ha=True) as started:
+        started.bootstrap()
+        yield started
+
+
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
     """Waits until something holds, and fails if it doesn't within half a minute."""

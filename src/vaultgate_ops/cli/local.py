@@ -140,7 +140,7 @@ def _exports(stack: Stack, name: str) -> Iterator[str]:
     yield f"# logs in {stack.folder / 'logs'}; stop with: {stop}"
     variables = {
         "VAULT_ADDR": stack.vault.address,
-        **({"VAULTGATE_ADDRESSES": others} if (others := ",".join(vault.address for vault in stack.vaults[1:])) else {}),
+        **({"VAULTGATE_ADDRESSES": others} if (others := ",".join(node.address for node in stack.vaults[1:])) else {}),
         "VAULT_CACERT": str(stack.vault.ca_file),
         "RDS_HOST": HOST,
         "RDS_PORT": str(stack.database.port),

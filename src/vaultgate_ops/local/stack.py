@@ -172,7 +172,7 @@ class Stack:
         Args:
             port: where the extension's proxy listens on 127.0.0.1.
         """
-        return wiring.function_variables(self.vault, self.database, self.aws, port)
+        return wiring.function_variables(self.vaults, self.database, self.aws, port)
 
     def health(self) -> list[Health]:
         """How each part is, the first to be ended last."""

@@ -8,6 +8,8 @@ from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE, VAULT_USER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vaultgate_ops.local.aws import EmulatedAws
     from vaultgate_ops.local.database import Database
     from vaultgate_ops.local.vault_server import VaultServer
@@ -36,16 +38,17 @@ def vault_variables(vault: VaultServer, database: Database, aws: EmulatedAws) ->
     }
 
 
-def function_variables(vault: VaultServer, database: Database, aws: EmulatedAws, port: int) -> dict[str, str]:
+def function_variables(vaults: Sequence[VaultServer], database: Database, aws: EmulatedAws, port: int) -> dict[str, str]:
     """The variables of the record-count function and its extension, with fresh credentials of its role.
 
     Args:
-        vault: where the extension logs in.
+        vaults: where the extension logs in, in this order.
         database: what the function counts in.
         aws: who gives the credentials.
         port: where the extension's proxy listens on 127.0.0.1.
     """
     credentials = aws.assume(ROLE)
+    vault, *others = vaults
     return {
         "AWS_ACCESS_KEY_ID": credentials.access_key,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
@@ -53,6 +56,7 @@ def function_variables(vault: VaultServer, database: Database, aws: EmulatedAws,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "VAULT_ADDR": vault.address,
+        **({"VAULTGATE_ADDRESSES": ",".join(other.address for other in others)} if others else {}),
         "VAULT_CACERT": str(vault.ca_file),
         "VAULT_AUTH_PROVIDER": "aws",
         "VAULT_AUTH_ROLE": "records",
