@@ -39,6 +39,7 @@ class LambdaApi:
         self._events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._closed = False
+        self._life = 0
         self.calls: list[str] = []
         self.registered: tuple[str, list[str]] | None = None
         self.errors: list[tuple[str, str, dict[str, Any]]] = []
@@ -73,6 +74,14 @@ class LambdaApi:
             self._closed = True
             self._changed.notify_all()
 
+    def forget(self) -> None:
+        """Take a registration again; what the extension of before still waits for, it doesn't get."""
+        with self._changed:
+            self._life += 1
+            self.registered = None
+            self.calls.clear()
+            self._changed.notify_all()
+
     def put(self, event: dict[str, Any]) -> None:
         """Let any event happen."""
         with self._changed:
@@ -98,8 +107,9 @@ class LambdaApi:
             return 202, {}, {"status": "OK"}
         if (method, call) == ("GET", "event/next"):
             with self._changed:
-                self._changed.wait_for(lambda: self._events or self._closed, 30)
-                return (200, {}, self._events.pop(0)) if self._events else (500, {}, {})
+                life = self._life
+                self._changed.wait_for(lambda: self._events or self._closed or self._life != life, 30)
+                return (200, {}, self._events.pop(0)) if self._events and self._life == life else (500, {}, {})
         return 404, {}, {}
 
 

@@ -108,12 +108,6 @@ class LambdaService(LambdaApi):
         if not done or self.init_errors:
             raise AssertionError(f"the runtime is not ready: {self.init_errors}")
 
-    def forget_extension(self) -> None:
-        """Take a registration again."""
-        with self._changed:
-            self.registered = None
-            self.calls.clear()
-
     def let_restore(self) -> None:
         """Answer the runtime's restore/next: the snapshot was restored."""
         with self._lock:
@@ -236,7 +230,7 @@ class Environment:
     def crash(self) -> None:
         """End the extension as a crash would, and start it again in the same sandbox: Lambda runs the init anew."""
         self._end("extension")
-        self.service.forget_extension()
+        self.service.forget()
         self._start("extension")
         self.service.until_registered()
         self.service.until_idle()

@@ -54,6 +54,8 @@ BAD = {
     "VAULTGATE_FILE_TEMPLATE": ["no place", "{{ secret/data/app }}", "{{ a#b }} {{", "{{ a//b#c }}", "{{ #}}"],
     "VAULTGATE_FILE_MODE": ["rw-------", "1600", "0060", "0o888", "60"],
     "VAULTGATE_EXEC_NEXT": ["wrapper", "/opt/../wrapper"],
+    "VAULTGATE_CONFIG": ["agent.json"],
+    "VAULTGATE_ALLOW_SINK": ["perhaps"],
     "VAULTGATE_ALLOW_HTTP": ["perhaps"],
 }
 # What must be there beside these for nothing else to be wrong.

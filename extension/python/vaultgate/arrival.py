@@ -81,6 +81,8 @@ def _listen_address(environ: Mapping[str, str]) -> tuple[str, int] | None:
     start = environ.get("VAULTGATE_START", "").strip().lower()
     if environ.get("VAULTGATE_GUARD", "").strip().lower() == "secret":
         return None
+    if environ.get("VAULTGATE_CONFIG", "").strip():
+        return None
     if start not in {"", "overlap", "early"} or environ.get("VAULT_RUN_MODE", "").strip().lower() == "file":
         return None
     if not start and any(name.startswith("VAULT_SECRET_PATH") and text.strip() for name, text in environ.items()):

@@ -106,6 +106,10 @@ class Broker:
         """The live token; see `Session.token`."""
         return self._session.token(deadline)
 
+    def current_token(self) -> Token | None:
+        """The live token, if there is one; see `Session.current`."""
+        return self._session.current()
+
     def tick(self) -> threading.Thread | None:
         """See to what is due now: the token, and the leases that are in use.
 

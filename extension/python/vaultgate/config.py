@@ -13,16 +13,17 @@ from vaultgate.arrival import SNAP_START, kind_of
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import AppRoleSettings, Origin, TlsSettings
 from vaultgate.settings import NOT_YET, SETTINGS
-from vaultgate.values import is_loopback, origin
+from vaultgate.values import TRUE, is_loopback, origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from vaultgate.file_plan import FilePlan
 
 PREFIX = "VAULTGATE_"
+_AGENT, _ALLOW_SINK = "VAULTGATE_CONFIG", "VAULTGATE_ALLOW_SINK"
 # In the order of AppRoleSettings.
 _APPROLE = (
     "VAULTGATE_APPROLE_ROLE_ID",
@@ -63,6 +64,7 @@ class Config:
         "namespace",
         "rate_limit",
         "run_mode",
+        "sinks",
         "stale_max_s",
         "start",
         "sts_endpoint",
@@ -95,6 +97,7 @@ class Config:
     namespace: str | None
     rate_limit: tuple[float, int] | None
     run_mode: str
+    sinks: tuple[tuple[str, int], ...]
     stale_max_s: float
     start: str
     sts_endpoint: Origin | None
@@ -113,11 +116,12 @@ class Config:
         raise AttributeError(f"a Config is frozen; {name} was not set")
 
 
-def load(environ: Mapping[str, str]) -> Config:
+def load(environ: Mapping[str, str], read: Callable[[str], str] | None = None) -> Config:
     """Check a whole environment.
 
     Args:
         environ: names to texts. An empty text counts as absent, as it does in Vault's own tools.
+        read: gives a file's text, for VAULTGATE_CONFIG; raises OSError.
 
     Raises:
         ConfigurationError: with all problems, each naming its variable.
@@ -125,6 +129,10 @@ def load(environ: Mapping[str, str]) -> Config:
     # Blanks at the ends of a template are its own.
     environ = {name: text if name.endswith("_TEMPLATE") else text.strip() for name, text in environ.items()}
     problems = list(_unknown(environ))
+    sinks: tuple[tuple[str, int], ...] = ()
+    if environ.get(_AGENT) and read is not None:
+        environ, sinks, wrong = _with_agents(environ, read)
+        problems.extend(wrong)
     values: dict[str, object] = {}
     named: dict[str, set[str]] = {}
     near = [name for name, text in environ.items() if text and name.startswith("VAULT")]
@@ -172,6 +180,7 @@ def load(environ: Mapping[str, str]) -> Config:
         namespace=values["VAULT_NAMESPACE"],
         rate_limit=values["VAULT_RATE_LIMIT"],
         run_mode=values["VAULT_RUN_MODE"],
+        sinks=sinks,
         stale_max_s=values["VAULTGATE_STALE_MAX"] if values["VAULTGATE_ON_FAILURE"] == "stale" else 0.0,
         start=values["VAULTGATE_START"] if environ.get("VAULTGATE_START") or not files else "ready",
         sts_endpoint=_sts_endpoint(environ),
@@ -188,6 +197,23 @@ def load(environ: Mapping[str, str]) -> Config:
         token_margin_s=values["VAULT_TOKEN_EXPIRY_GRACE_PERIOD"],
         vault=values["VLE_VAULT_ADDR"] or values["VAULT_ADDR"],
     )
+
+
+def _with_agents(
+    environ: Mapping[str, str], read: Callable[[str], str]
+) -> tuple[Mapping[str, str], tuple[tuple[str, int], ...], list[str]]:
+    """The environment with what a Vault Agent's configuration says where it says nothing; sinks; problems."""
+    from vaultgate.agent_config import Agent  # noqa: PLC0415 - few have one, and a cold start shouldn't pay
+
+    file = environ[_AGENT]
+    try:
+        agent = Agent(read(file), read)
+    except (OSError, ValueError) as error:
+        return environ, (), [f"{_AGENT}={file} can't be read ({error})"]
+    problems = [f"{_AGENT}={file}: {problem}" for problem in agent.problems]
+    if agent.sinks and environ.get(_ALLOW_SINK, "").lower() not in TRUE:
+        problems.append(f"{_AGENT}={file}: auto_auth.sink writes our token to a file: set {_ALLOW_SINK}=true if that is meant")
+    return {**agent.texts, **{name: text for name, text in environ.items() if text}}, tuple(agent.sinks), problems
 
 
 def _regional(environ: Mapping[str, str]) -> str | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vaultgate.clock import Clock, Instant
     from vaultgate.log import Log
     from vaultgate.outlets.files import Files
+    from vaultgate.outlets.sinks import Sinks
     from vaultgate.runtime_api import RuntimeApi
 
 _PATIENCE_S = 5.0
@@ -40,6 +41,7 @@ class Lifecycle:
         start: `overlap`, `early` or `ready`, as VAULTGATE_START says.
         serve: makes the broker and opens the door; called once the time has come to spend time.
         files: makes the files' outlet for a broker; None where no files are to be written.
+        sinks: makes the sinks' outlet for a broker; None where the token is not to be written.
         kind: how the sandbox came to be.
         wake: called at each invocation, which proves that a snapshot was restored.
         patience_s: the longest that an init or an invocation is held up for our own work.
@@ -55,6 +57,7 @@ class Lifecycle:
         log: Log,
         *,
         files: Callable[[Broker], Files] | None = None,
+        sinks: Callable[[Broker], Sinks] | None = None,
         kind: str = ON_DEMAND,
         wake: Callable[[], None] = lambda: None,
         patience_s: float = _PATIENCE_S,
@@ -66,6 +69,8 @@ class Lifecycle:
         self._clock = clock
         self._log = log
         self._open_files = files
+        self._open_sinks = sinks
+        self._sinks: Sinks | None = None
         self._kind = kind
         self._wake = wake
         self._patience_s = patience_s
@@ -83,12 +88,15 @@ class Lifecycle:
             self._api.register(events_of(self._kind))
         broker = self._serve()
         files = self._open_files(broker) if self._open_files is not None else None
+        self._sinks = self._open_sinks(broker) if self._open_sinks is not None else None
         try:
             if self._start == "ready":
                 deadline = self._clock.steady() + self._patience_s
                 broker.token(deadline)
                 if files is not None:
                     files.write(deadline)
+                if self._sinks is not None:
+                    self._sinks.tick()
                 self._api.register(events_of(self._kind))
             elif self._kind != SNAP_START:
                 self._see_to(broker, files, self._patience_s if self._start == "overlap" else 0.0)
@@ -99,6 +107,8 @@ class Lifecycle:
             self._ended.set()
             if files is not None:
                 files.remove()
+            if self._sinks is not None:
+                self._sinks.remove()
             broker.close()
 
     def _serve_events(self, broker: Broker, files: Files | None) -> None:
@@ -130,5 +140,7 @@ class Lifecycle:
         writing = files.tick(changed) if files is not None else None
         if writing is not None:
             writing.join(max(0.0, end - self._clock.steady()))
+        if self._sinks is not None:
+            self._sinks.tick()
         if seconds > 0 and any(one is not None and one.is_alive() for one in (work, writing)):
             self._in_vain = now

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 
 from vaultgate import config
 from vaultgate.arrival import MANAGED, SNAP_START, events_of, kind_of
@@ -18,6 +17,7 @@ from vaultgate.generation import Generation
 from vaultgate.lifecycle import Lifecycle
 from vaultgate.log import Log
 from vaultgate.outlets import proxy
+from vaultgate.outlets.proxy import Sleep
 from vaultgate.runtime_api import RuntimeApi
 from vaultgate.transport import Connections, require_readable
 from vaultgate.values import origin
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from vaultgate.broker import Broker
     from vaultgate.config import Config
     from vaultgate.door_secret import DoorSecret
+    from vaultgate.model import Origin
     from vaultgate.outlets.files import Files
+    from vaultgate.outlets.sinks import Sinks
     from vaultgate.secret import Secret
 
 _FINE = 0
@@ -50,31 +52,24 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
         clock: another than the real one, for trials of what a moved clock does.
     """
     clock, kind = clock or Clock(), kind_of(environ)
-    try:
-        server = origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
-    except (KeyError, ValueError):
+    server = _runtime_api(environ)
+    if server is None:
         sys.stderr.write(
             "vaultgate: AWS_LAMBDA_RUNTIME_API is not set: this program is an extension, Lambda starts it from /opt/extensions\n"
         )
         return _CONFIGURATION
     api = RuntimeApi(server, name, Connections(clock), clock, arrival.identifier if arrival is not None else "")
     try:
-        settings = config.load(environ)
+        settings = config.load(environ, _text_of)
         require_readable(settings.tls)
+        listener = _listener(settings, arrival)
     except ConfigurationError as error:
         return _fail(api, kind, error, Log(sys.stdout, "error", clock))
     journal = Log(sys.stdout, settings.log_level, clock)
-    try:
-        listener = _listener(settings, arrival)
-    except OSError as error:
-        place = f"{settings.listen[0]}:{settings.listen[1]}"
-        problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
-        return _fail(api, kind, ConfigurationError([problem]), journal)
-
-    awake = _awake(kind)
-
     generation = Generation(settings.listen, journal)
     door = _door_secret(settings, listener)
+    # A secret that stood in the snapshot would be that of every sandbox that is restored from it.
+    sleep = Sleep(kind == SNAP_START, door.begin, journal)
 
     def serve() -> Broker:
         if listener is not None:
@@ -88,7 +83,7 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
                 broker,
                 settings.guard,
                 journal,
-                awake,
+                sleep,
                 secret=door.current,
                 allow=settings.allow,
                 deny=settings.deny,
@@ -101,10 +96,24 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
 
         return Files(settings.files, broker, settings, clock, journal)
 
+    def sinks(broker: Broker) -> Sinks:
+        from vaultgate.outlets.sinks import Sinks  # noqa: PLC0415 - only where sinks are asked for
+
+        return Sinks(settings.sinks, broker, journal)
+
     try:
         door.begin()  # before Lambda hears of us: the function may read it as soon as its init runs
-        opened = files if settings.files else None
-        Lifecycle(api, settings.start, serve, clock, journal, files=opened, kind=kind, wake=awake.set).run()
+        Lifecycle(
+            api,
+            settings.start,
+            serve,
+            clock,
+            journal,
+            files=files if settings.files else None,
+            sinks=sinks if settings.sinks else None,
+            kind=kind,
+            wake=sleep.end,
+        ).run()
     except VaultgateError as error:
         return _fail(api, kind, error, journal)
     finally:
@@ -113,14 +122,6 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
         if listener is not None:
             listener.close()
     return _FINE
-
-
-def _awake(kind: str) -> threading.Event:
-    """Set once no snapshot is to be taken any more."""
-    awake = threading.Event()
-    if kind != SNAP_START:
-        awake.set()
-    return awake
 
 
 class _NoSecret:
@@ -146,15 +147,34 @@ def _door_secret(settings: Config, listener: socket.socket | None) -> DoorSecret
     return DoorSecret(settings.listen)
 
 
+def _runtime_api(environ: Mapping[str, str]) -> Origin | None:
+    """Where Lambda is; None where there is none."""
+    try:
+        return origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _text_of(file: str) -> str:
+    """A file's text; raises OSError, or UnicodeDecodeError for what is no UTF-8."""
+    with open(file, encoding="utf-8") as opened:  # noqa: PTH123 - pathlib is an import that a cold start would pay
+        return opened.read()
+
+
 def _listener(settings: Config, arrival: Arrival | None) -> socket.socket | None:
     """The socket that listens; None where nobody shall be listened to.
 
     Raises:
-        OSError: the port is taken.
+        ConfigurationError: the port is taken.
     """
     if arrival is not None:
         return socket.socket(fileno=arrival.fileno)
-    return proxy.bind(settings.listen) if settings.run_mode != "file" else None
+    try:
+        return proxy.bind(settings.listen) if settings.run_mode != "file" else None
+    except OSError as error:
+        place = f"{settings.listen[0]}:{settings.listen[1]}"
+        problem = f"VAULTGATE_LISTEN={place} can't be used ({error.strerror}): choose another loopback port"
+        raise ConfigurationError([problem]) from error
 
 
 def _fail(api: RuntimeApi, kind: str, error: VaultgateError, journal: Log) -> int:

@@ -198,10 +198,14 @@ class Session:
         token.vault.revoke_self(token.secret, deadline)
         self._log.info("token-renounced", "the token was revoked at a caller's wish", accessor=token.accessor)
 
+    def current(self) -> Token | None:
+        """The live token, if there is one; nobody logs in for it."""
+        with self._lock:
+            return self._live()
+
     def remaining_s(self) -> float | None:
         """Seconds that the live token may be used; None where there is none."""
-        with self._lock:
-            token = self._live()
+        token = self.current()
         return None if token is None else token.lifetime.remaining_s(self._clock.now())
 
     def conceal(self, answer: Answer) -> Answer:

@@ -20,7 +20,7 @@ _LONGEST_S = 10 * 365 * 86_400.0
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"([0-9]+)\s*(|B|KB|MB|KiB|MiB)", re.IGNORECASE)
 _BYTES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
-_TRUE = frozenset({"1", "t", "true", "yes", "on"})
+TRUE = frozenset({"1", "t", "true", "yes", "on"})
 _FALSE = frozenset({"0", "f", "false", "no", "off"})
 _MOUNT = re.compile(r"/?[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?")
 _OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}")
@@ -66,7 +66,7 @@ def size(text: str) -> int:
 
 def boolean(text: str) -> bool:
     """Go's spellings of true and false, and yes, no, on, off."""
-    if text.lower() in _TRUE:
+    if text.lower() in TRUE:
         return True
     if text.lower() in _FALSE:
         return False

@@ -38,6 +38,8 @@ CONNECTIONS = 64
 _REST_S = 300.0
 _PIECE_S = 10.0
 _REQUEST_S = 30.0
+# The first read after a restore may be here before the extension has heard of the invocation that it belongs to.
+_STIR_S = 1.0
 # How long, and how much, is listened to after a refusal.
 _PARTING_S = 1.0
 _PARTING_PIECES = 16
@@ -66,12 +68,41 @@ def bind(address: tuple[str, int]) -> socket.socket:
     return listener
 
 
+class Sleep:
+    """The time before a snapshot, in which the door is shut; it is over at the first call that proves a restore.
+
+    Args:
+        asleep: whether a snapshot is about to be taken at all.
+        waking: called once, before the door opens.
+    """
+
+    def __init__(self, asleep: bool, waking: Callable[[], None], log: Log) -> None:  # noqa: FBT001 - the point of it
+        self._over = threading.Event()
+        if not asleep:
+            self._over.set()
+        self._waking = waking
+        self._log = log
+        self._lock = threading.Lock()
+
+    def over(self, patience_s: float) -> bool:
+        """Whether the door is open, or opens within so many seconds."""
+        return self._over.wait(patience_s)
+
+    def end(self) -> None:
+        """Open the door; fine at any time."""
+        with self._lock:
+            if not self._over.is_set():
+                self._waking()
+                self._over.set()
+                self._log.info("restored", "the sandbox was restored from its snapshot")
+
+
 class Proxy:
     """Serves the broker's answers on a bound socket.
 
     Args:
         mode: the guard's, `header`, `secret`, `warn` or `open`.
-        awake: not set before a snapshot; None where none is taken.
+        sleep: over once no snapshot is to be taken any more.
         secret: gives what a request has to show in mode `secret` now.
         allow: where the extension's token may go; see `guard.check_path`.
         deny: where it may not.
@@ -85,7 +116,7 @@ class Proxy:
         broker: Broker,
         mode: str,
         log: Log,
-        awake: threading.Event | None = None,
+        sleep: Sleep | None = None,
         *,
         secret: Callable[[], Secret | None] = lambda: None,
         allow: Rules = (),
@@ -97,7 +128,7 @@ class Proxy:
         self._broker = broker
         self._mode = mode
         self._log = log
-        self._awake = awake
+        self._sleep = sleep
         self._secret = secret
         self._allow = allow
         self._deny = deny
@@ -212,7 +243,7 @@ class Proxy:
         return answer
 
     def _check_awake(self) -> None:
-        if self._awake is not None and not self._awake.is_set():
+        if self._sleep is not None and not self._sleep.over(_STIR_S):
             raise NotRestored(
                 "the sandbox is being prepared for its snapshot, which must hold no secret",
                 "call vaultgate.client.restore() where the module is loaded, and read secrets in the handler",
@@ -223,9 +254,8 @@ class Proxy:
 
     def _restore(self) -> Answer:
         """Open the door and log in, while the function's restore hook waits; a Vault that is away must not fail the restore."""
-        if self._awake is not None and not self._awake.is_set():
-            self._awake.set()
-            self._log.info("restored", "the sandbox was restored from its snapshot")
+        if self._sleep is not None:
+            self._sleep.end()
         try:
             self._broker.token(self._broker.deadline())
         except VaultgateError as error:
