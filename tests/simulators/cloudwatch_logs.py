@@ -388,6 +388,9 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.service = service
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that died in the middle of a call is no error of ours."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

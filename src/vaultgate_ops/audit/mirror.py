@@ -41,12 +41,14 @@ class Options(NamedTuple):
         raw_allowed: mirror secrets in clear.
         skip_rotated: where there is no checkpoint yet, begin with the file at the path and leave its rotated siblings.
         linger_s: how long a file that was left is watched for more.
+        poll_s: how often the files are looked at.
     """
 
     once: bool = False
     raw_allowed: bool = False
     skip_rotated: bool = False
     linger_s: float = LINGER_S
+    poll_s: float = POLL_S
 
 
 DEFAULTS = Options()
@@ -130,14 +132,14 @@ class Mirror:
                 continue
             if self._options.once and self._drained():
                 return
-            stopping.wait(POLL_S)
+            stopping.wait(self._options.poll_s)
 
     def _turn(self) -> bool:
         """Look if it is time to, and do the next thing; whether there was one."""
         now = self._clock.steady()
         if now >= self._look_at_s:
             self._tail.look(now)
-            self._look_at_s = self._clock.steady() + POLL_S
+            self._look_at_s = self._clock.steady() + self._options.poll_s
         handful = self._tail.step(now)
         if handful and handful.entries:
             self._offer(handful, now)
@@ -147,7 +149,7 @@ class Mirror:
     def _drained(self) -> bool:
         """Whether everything that is there has arrived."""
         self._look_at_s = 0.0
-        return self._sender.flush(self._clock.steady() + POLL_S) and not self._turn()
+        return self._sender.flush(self._clock.steady() + self._options.poll_s) and not self._turn()
 
     def _offer(self, handful: Handful, now: float) -> None:
         track, entries = handful

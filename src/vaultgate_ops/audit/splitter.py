@@ -20,9 +20,9 @@ from vaultgate_ops.audit.model import LONGEST_MESSAGE, Entry
 
 _BEGINS = rb'\{"%s(?:auth|request|time|error|forwarded_from)":'
 _BEGINNING = re.compile(_BEGINS % b"")
-# Five characters, or a shorter value's end: where a block ends within them, the next one decides.
-_RAW_JSON = re.compile(rb'"client_token":"(?!hmac-)(?:[^"]{5}|[^"]{1,4}")')
-_RAW_JSONX = re.compile(rb'name="client_token">(?!hmac-)(?:[^<]{5}|[^<]{1,4}<)')
+# A whole value: where a block ends within it, the next one decides; where an entry is torn within it, it is none.
+_RAW_JSON = re.compile(rb'"client_token":"(?!hmac-)[^"{]+"')
+_RAW_JSONX = re.compile(rb'name="client_token">(?!hmac-)[^<{]+<')
 _OVERLAP = 64
 
 
