@@ -131,7 +131,7 @@ echo cpython {version} final
 
 
 def test_a_layer_for_one_runtime_lies_beside_the_one_for_all(checkout: Path, alone: dict[str, str]) -> None:
-    """It holds that runtime's bytecode under a name that says so, and leaves what is mounted elsewhere as it was."""
+    """It holds that runtime's bytecode alone, under a name that says so, and leaves what is mounted elsewhere as it was."""
     whole = build(checkout, alone, Silent())
     before = tree(whole.folder)
     other = alone["HOME"] + "/bin"
@@ -141,7 +141,10 @@ def test_a_layer_for_one_runtime_lies_beside_the_one_for_all(checkout: Path, alo
     (Path(other) / f"python{version}").chmod(0o700)
     one = build(checkout, {**alone, "PATH": other}, Silent(), [RUNNING])
     assert (one.folder.name, one.archive.name) == (f"layer-python{RUNNING}", f"vaultgate-layer-python{RUNNING}.zip")
-    assert {place.rpartition(".cpython-")[2] for place in bytecode(one.folder)} == {f"{TAG.removeprefix('cpython-')}.pyc"}
+    modules = {f"{PACKAGE}/{name.removesuffix('.py')}.pyc" for name in MODULES}
+    assert tree(one.folder).keys() == {*LAUNCHERS} | modules
+    compiled = {place.replace("__pycache__/", "").replace(f".{TAG}", ""): code for place, code in bytecode(whole.folder).items()}
+    assert bytecode(one.folder) == compiled
     assert one.missing == ()
     assert tree(whole.folder) == before
 

@@ -16,6 +16,7 @@ from vaultgate_ops.reporting import Silent
 if TYPE_CHECKING:
     from pathlib import Path
 
+RUNNING = "{}.{}".format(*sys.version_info)
 # Runs what it is given with the running interpreter, which claims to be Python 3.10.
 OLD = f"""#!/bin/sh
 exec {sys.executable} -c 'import sys
@@ -118,6 +119,26 @@ def test_without_any_python_one_line_says_what_is_needed(opt: Path, tmp_path: Pa
     assert run.returncode == 3
     assert run.stderr.count("\n") == 1
     assert run.stderr.startswith("vaultgate: neither /var/lang/bin/python3 nor a python3 on PATH")
+
+
+def test_a_layer_for_one_runtime_starts_without_sources(checkout: Path, alone: dict[str, str], path: Path) -> None:
+    """Its bytecode is all that its interpreter needs."""
+    built = build(checkout, alone, Silent(), [RUNNING])
+    assert said(launch(built.folder / "extensions/vaultgate", path=path))["name"] == "vaultgate"
+
+
+@pytest.mark.parametrize("launcher", ["extensions/vaultgate", "vaultgate-exec"])
+def test_a_layer_for_another_runtime_is_refused_in_one_line(
+    checkout: Path, alone: dict[str, str], path: Path, launcher: str
+) -> None:
+    """The line says which Python this is, and which layers would do."""
+    built = build(checkout, alone, Silent(), [RUNNING])
+    for compiled in built.folder.rglob("*.pyc"):
+        compiled.write_bytes(b"\0\0\r\n" + compiled.read_bytes()[4:])
+    run = launch(built.folder / launcher, path=path)
+    assert run.returncode == 3
+    assert run.stderr.count("\n") == 1
+    assert f"holds the bytecode of another Python than {RUNNING}: use the layer for this runtime" in run.stderr
 
 
 def test_an_old_python_is_refused_by_name(opt: Path, path: Path) -> None:
