@@ -154,10 +154,7 @@ def _operations(request: Request) -> frozenset[str]:
 
 
 def _fits(path: str, operation: str, rules: Rules) -> bool:
-    return any(
-        method in {"", operation} and re.fullmatch(re.escape(glob).replace(r"\*", ".*"), path, re.DOTALL)
-        for method, glob in rules
-    )
+    return any(method in {"", operation} and re.fullmatch(re.escape(glob).replace(r"\*", ".*"), path) for method, glob in rules)
 
 
 def _decoded(path: str) -> str | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vaultgate.model import Headers
 
 HEAD_LIMIT = 32 * 1024
+# Vault's own default, its listener's max_request_size: what is larger it would refuse, and we would have held it for nothing.
+REQUEST_LIMIT = 32 * 1024 * 1024
 BODY_LIMIT = 64 * 1024 * 1024
 _RECEIVE = 64 * 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -91,7 +93,7 @@ class Reader:
             raise MalformedRequest("chunked request bodies are not accepted", 501)
         if _has(headers, "expect"):
             raise MalformedRequest("Expect is not supported", 417)
-        if length > BODY_LIMIT:
+        if length > REQUEST_LIMIT:
             raise MalformedRequest("the body is too large", 413)
         return Request(method, target, headers, self._exactly(max(length, 0)))
 
