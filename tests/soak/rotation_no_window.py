@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.rotation.conftest import bed as bed  # noqa: PLC0414 - a fixture
-from tests.rotation.window import WITHOUT_WINDOW, trial
+from tests.rotation.window import trial
+
+from vaultgate_ops.rotation.trial import WITHOUT_WINDOW
 
 if TYPE_CHECKING:
     from tests.rotation.bed import Bed
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_two_hundred_rotations(bed: Bed) -> None:
     """0 failed logins and only 200 from GET /records for `dual` and `alternating`."""
-    outcomes = trial(bed, rotations=200, longest_gap_s=2)
+    outcomes, _ = trial(bed, rotations=200, longest_gap_s=2)
     for strategy in WITHOUT_WINDOW:
         assert outcomes[strategy].figures.failed == 0, (strategy, outcomes[strategy].figures)
         assert set(outcomes[strategy].answers) == {"200"}, (strategy, outcomes[strategy].answers)
