@@ -65,6 +65,13 @@ def test_each_failed_trial_doubles_the_time_up_to_half_a_minute() -> None:
     assert trials == [2, 2, 4, 8, 16, 30, 30]
 
 
+def test_calls_that_began_before_it_opened_do_not_count() -> None:
+    """Sixteen readers who fail together open it for a second, not for half a minute."""
+    circuit = opened()
+    assert [circuit.failed(at(0.1), 1.0) for _ in range(13)] == [False] * 13
+    assert circuit.opens_in_s(at(0.1)) == pytest.approx(0.9)
+
+
 @pytest.mark.parametrize(("chance", "seconds"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_chance_spreads_the_trials(chance: float, seconds: float) -> None:
     """A thousand sandboxes don't come back at one moment."""

@@ -230,7 +230,7 @@ def test_a_write_does_not_wait_for_an_election(cluster: Cluster) -> None:
     """It is not repeated; each node is asked once, for none of them carries it out."""
     cluster.ask()
     cluster.network.fail_over(C, after_s=2.0)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="no other has taken over yet"):
         cluster.ask("POST")
     assert cluster.reached() == [A, A, B, C]
 
@@ -332,6 +332,20 @@ def test_a_vault_that_is_back_is_used_again(cluster: Cluster) -> None:
     assert cluster.ask().ok
     assert cluster.vault.circuit == "closed"
     assert cluster.events == ["circuit-open", "circuit-closed"]
+
+
+def test_a_token_is_given_back_though_the_circuit_is_open(cluster: Cluster) -> None:
+    """There is no later for that: the sandbox ends, and Vault may be back."""
+    for address in ADDRESSES:
+        cluster.network.state[address] = "gone"
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            cluster.ask()
+    for address in ADDRESSES:
+        cluster.network.state[address] = "up"
+    assert cluster.vault.circuit == "open"
+    cluster.vault.revoke_self(Secret(cluster.server.root_token), cluster.clock.steady() + 1)
+    assert cluster.server.tokens == {}
 
 
 def test_refusals_and_missing_secrets_are_no_failures() -> None:

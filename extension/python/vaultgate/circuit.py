@@ -83,8 +83,11 @@ class Circuit:
             now: of the failure.
             chance: between 0 and 1; the time it stays open is between a half and all of what is due.
         """
+        self._last = now
+        if self._since is not None and self._trial is None:
+            return False  # a call that began before it opened says nothing new
         self._failures += 1
-        self._trial, self._last = None, now
+        self._trial = None
         if self._failures < self._after:
             return False
         due = min(_LONGEST_S, _FIRST_S * 2 ** (self._failures - self._after))

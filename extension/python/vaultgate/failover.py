@@ -73,20 +73,23 @@ class Failover:
         with self._lock:
             return self._circuit.failed_lately(self._clock.now())
 
-    def exchange(self, request: Request, deadline: float, *, again: bool, first: Outcome | None = None) -> Answer:
+    def exchange(
+        self, request: Request, deadline: float, *, again: bool, forced: bool = False, first: Outcome | None = None
+    ) -> Answer:
         """Make a call.
 
         Args:
             request: without Host; its target without the origin's prefix.
             deadline: steady seconds.
             again: whether a second one would do no harm.
+            forced: make it even if the circuit is open: there is no later for it.
             first: what the only node has said already; None where nobody was asked yet.
 
         Raises:
             CircuitOpen: nobody was asked, for the last calls failed.
             Unreachable, DeadlineExceeded: no node answered.
         """
-        deadline = deadline if first is not None else self._admitted(deadline)
+        deadline = deadline if forced or first is not None else self._admitted(deadline)
         outcome = self._persist(request, deadline, again=again, outcome=first)
         alive = isinstance(outcome, Answer) and not is_no_answer(outcome)
         with self._lock:
@@ -101,7 +104,9 @@ class Failover:
             self._say("circuit-closed", "Vault answers again")
         if isinstance(outcome, Answer):
             if outcome.status == _SENT_ON:
-                raise _led_astray(outcome)
+                with self._lock:
+                    known = self._nodes.sent_on_to(outcome, request.target) is not None
+                raise _led_astray(outcome, known=known)
             return outcome
         raise outcome
 
@@ -241,9 +246,11 @@ class Failover:
             self._log.warn(event, message)
 
 
-def _led_astray(sent_on: Answer) -> Unreachable:
+def _led_astray(sent_on: Answer, *, known: bool) -> Unreachable:
+    if known:
+        return Unreachable("the node of Vault that leads can't be reached, and no other has taken over yet")
     where = (sent_on.header("Location") or "").partition("/v1/")[0][:_SHOWN]
     return Unreachable(
-        f"a standby of Vault names {where!r} as the node that leads, which can't be reached or is none of ours",
+        f"a standby of Vault names {where!r} as the node that leads, which is none of the settings' addresses",
         "if it is Vault's, add it to VAULTGATE_ADDRESSES: a token is sent to no address that the settings don't name",
     )

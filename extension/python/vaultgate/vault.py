@@ -134,6 +134,7 @@ class Vault:
         deadline: float,
         *,
         again: bool = True,
+        forced: bool = False,
     ) -> Answer:
         """Make a call of our own.
 
@@ -144,6 +145,7 @@ class Vault:
             token: goes along, unless None.
             deadline: steady seconds.
             again: whether a second one would do no harm.
+            forced: make it even where Vault is left alone for a while.
         """
         body = json.dumps(document).encode() if document is not None else b""
         headers = [("X-Vault-Request", "true"), ("Content-Type", "application/json")]
@@ -151,7 +153,7 @@ class Vault:
             headers.append(("X-Vault-Token", token.reveal()))
         if self._namespace:
             headers.append(("X-Vault-Namespace", self._namespace))
-        return self._patiently(Request(method, f"/v1/{path}", tuple(headers), body), deadline, again=again)
+        return self._patiently(Request(method, f"/v1/{path}", tuple(headers), body), deadline, again=again, forced=forced)
 
     def token_is_dead(self, token: Secret, deadline: float) -> bool:
         """Whether Vault proves that a token is no more.
@@ -206,7 +208,7 @@ class Vault:
         Raises:
             VaultgateError: Vault didn't say that it did.
         """
-        answer = self.call("POST", "auth/token/revoke-self", {}, token, deadline)
+        answer = self.call("POST", "auth/token/revoke-self", {}, token, deadline, forced=True)
         if not answer.ok:
             raise meaning(answer, "auth/token/revoke-self")
 
@@ -226,7 +228,7 @@ class Vault:
             raise meaning(answer, path)
         return document_of(answer, path)
 
-    def _patiently(self, request: Request, deadline: float, *, again: bool) -> Answer:
+    def _patiently(self, request: Request, deadline: float, *, again: bool, forced: bool = False) -> Answer:
         failover = self._failover
         first: Answer | Unreachable | None = None
         if failover is None and len(self._origins) == 1:
@@ -237,7 +239,7 @@ class Vault:
             else:
                 if first.status not in _TROUBLE:
                     return first
-        return (failover or self._in_trouble()).exchange(request, deadline, again=again, first=first)
+        return (failover or self._in_trouble()).exchange(request, deadline, again=again, forced=forced, first=first)
 
     def _in_trouble(self) -> Failover:
         from vaultgate.failover import Failover  # noqa: PLC0415 - see the module's rules
