@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import click
 
 from vaultgate_ops.cli import speech
-from vaultgate_ops.cli.bootstrap import bootstrap
-from vaultgate_ops.cli.config import config
-from vaultgate_ops.cli.demo import demo
-from vaultgate_ops.cli.layer import layer
-from vaultgate_ops.cli.local import down, status, up
-from vaultgate_ops.cli.mirror import mirror
-from vaultgate_ops.cli.rotate import rotate
 from vaultgate_ops.errors import OpsError
 
 INTERRUPTED = 130
+_VERBS = {
+    "bootstrap": "bootstrap",
+    "config": "config",
+    "demo": "demo",
+    "down": "local",
+    "layer": "layer",
+    "mirror": "mirror",
+    "rotate": "rotate",
+    "status": "local",
+    "up": "local",
+}
+"""Each verb's module in this folder."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Verbs(click.Group):
+    """Imports what a verb needs when it is asked for: the mirror is a daemon, and has no use for 15 MB of others' libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's shape
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's shape
+        if cmd_name not in _VERBS:
+            return None
+        verb = getattr(importlib.import_module(f"vaultgate_ops.cli.{_VERBS[cmd_name]}"), cmd_name)
+        return verb if isinstance(verb, click.Command) else None
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vaultgate")
 def cli() -> None:
     """HashiCorp Vault for AWS Lambda: local stack, bootstrap, layer and more.
@@ -27,17 +46,6 @@ def cli() -> None:
     Exit codes: 0 fine, 1 a check failed, 2 usage or configuration, 3 something missing on this machine,
     4 unreachable, 5 denied, 130 interrupted.
     """
-
-
-cli.add_command(bootstrap)
-cli.add_command(config)
-cli.add_command(demo)
-cli.add_command(layer)
-cli.add_command(mirror)
-cli.add_command(rotate)
-cli.add_command(up)
-cli.add_command(down)
-cli.add_command(status)
 
 
 def main() -> None:
