@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test test-compose check layer bench soak mutants docs
+.PHONY: help setup demo up down test test-compose check layer bench bench-audit soak mutants docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ soak: setup layer ## The long trials of tests/soak/; SUITE=extension, audit or r
 
 mutants: setup ## Mutation testing of tests/mutation/modules.toml; MODULES="leases cache" runs some, JOBS=1 one mutant at a time
 	@$(BIN)/python tests/mutation/run.py $(if $(JOBS),--processes $(JOBS)) $(MODULES)
+
+bench-audit: setup ## Measure the audit mirror; PEER=command measures another program beside it
+	@$(BIN)/python -m benchmarks.audit $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md

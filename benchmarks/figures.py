@@ -1,7 +1,7 @@
 """Figures: how samples become one, in which form they are written, what they are compared with.
 
 Rules: pure. A figure is the median of its samples; a median over fewer samples than were asked for says how many. The
-reference column is what was measured once of HashiCorp's extension on another machine, never mixed with what is measured
+reference column is what was measured once of another program on another machine, never mixed with what is measured
 here.
 """
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 REFERENCE_NOTE = "HashiCorp's extension 0.14, measured once on a 2-core machine of this kind, not here"
 
-_UNITS = {"ms": "ms", "mb": "MB", "us": "us", "kb": "KB", "rps": "1/s"}
+_UNITS = {
+    "ms": "ms",
+    "mb": "MB",
+    "us": "us",
+    "kb": "KB",
+    "rps": "1/s",
+    "s": "1/s",
+    "100k": "s",
+    "lost": "lines",
+    "duplicates": "lines",
+}
 
 
 @dataclass(frozen=True)
@@ -23,14 +33,16 @@ class Aim:
     """What a figure is compared with.
 
     Attributes:
-        reference: HashiCorp's, in the figure's unit; None where there is none.
+        reference: the other program's, in the figure's unit; None where there is none.
         factor: ours must be at most this times the peer's or, without one, the reference.
         most: ours must be at most this.
+        least: ours must be at least this.
     """
 
     reference: float | None = None
     factor: float | None = None
     most: float | None = None
+    least: float | None = None
 
 
 def _cold(function: str, *columns: tuple[int, float, float]) -> dict[tuple[str, str], Aim]:
@@ -56,6 +68,21 @@ AIMS: dict[tuple[str, str], Aim] = {
     _key("read.proxy_us", {"quantile": 0.5}): Aim(153, factor=1.0),
     _key("read.proxy_us", {"quantile": 0.99}): Aim(418, factor=1.0),
     _key("layer.zip_kb", {}): Aim(4100, most=200),
+    _key("audit.events_per_s", {}): Aim(44_000, least=40_000),
+    _key("audit.cpu_s_per_100k", {}): Aim(1.3, most=1.5),
+    _key("audit.peak_rss_mb", {}): Aim(193, most=80),
+    _key("audit.delay_ms", {"quantile": 0.99}): Aim(most=2000),
+    _key("audit.catch_up_ms", {}): Aim(most=20_000),
+    _key("audit.fragments_reported", {}): Aim(0, least=1),
+    _key("audit.lost", {"case": "backlog"}): Aim(0, most=0),
+    _key("audit.lost", {"case": "1,000/s"}): Aim(most=0),
+    _key("audit.lost", {"case": "SIGKILL at 40 % and 70 %"}): Aim(0, most=0),
+    _key("audit.lost", {"case": "a 1.5 MB line"}): Aim(2000, most=0),
+    _key("audit.lost", {"case": "rotated while stopped"}): Aim(5000, most=0),
+    _key("audit.lost", {"case": "throttled for 20 s"}): Aim(23_122, most=0),
+    _key("audit.lost", {"case": "a torn line"}): Aim(1, most=0),
+    # Two kills, twelve batches under way each, 720 lines in one.
+    _key("audit.duplicates", {"case": "SIGKILL at 40 % and 70 %"}): Aim(22_500, most=2 * 12 * 720),
 }
 """References and targets, by the figure's name and params."""
 
@@ -90,16 +117,20 @@ class Figure:
         return median(self.peer) if self.peer else self.aim.reference
 
     def limit(self) -> float | None:
-        """The most that ours may be; None where there is no target."""
+        """The most that ours may be, or the least where more is better; None where there is no target."""
+        if self.aim.least is not None:
+            return self.aim.least
         if self.aim.most is not None:
             return self.aim.most
         base = self.compared()
         return None if base is None or self.aim.factor is None else base * self.aim.factor
 
     def holds(self) -> bool | None:
-        """Whether ours is within its limit; None without target or samples."""
+        """Whether ours keeps its limit; None without target or samples."""
         limit = self.limit()
-        return None if limit is None or not self.ours else median(self.ours) <= limit
+        if limit is None or not self.ours:
+            return None
+        return median(self.ours) >= limit if self.aim.least is not None else median(self.ours) <= limit
 
     def document(self) -> dict[str, Any]:
         """Its JSON form; values rounded to what can be told apart, ``null`` for a side that was not measured."""

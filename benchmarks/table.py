@@ -16,7 +16,7 @@ _WORDS = {True: "yes", False: "NO", None: ""}
 _WIDTHS = (26, 33, 11, 15, 11, 7, 9, 6)
 
 
-def lines(figures: Figures, machine: Mapping[str, Any], *, measured_peer: bool) -> Iterator[str]:
+def lines(figures: Figures, machine: Mapping[str, Any], *, measured_peer: bool, note: str = REFERENCE_NOTE) -> Iterator[str]:
     """The figures as text, one line each; those on half a core in a table of their own."""
     whole = [figure for figure in figures if figure.ours and "cores" not in figure.params]
     half = [figure for figure in figures if figure.ours and "cores" in figure.params]
@@ -25,13 +25,13 @@ def lines(figures: Figures, machine: Mapping[str, Any], *, measured_peer: bool) 
     if half:
         yield from _table("Function, emulator and extension together on half a core", half, measured_peer=measured_peer)
     if not measured_peer:
-        yield f"reference: {REFERENCE_NOTE}"
+        yield f"reference: {note}"
 
 
 def _table(title: str, figures: list[Figure], *, measured_peer: bool) -> Iterator[str]:
     other = "peer" if measured_peer else "reference"
     yield title
-    yield _line(("figure", "", "ours", "middle half", other, "ratio", "at most", "holds"))
+    yield _line(("figure", "", "ours", "middle half", other, "ratio", "limit", "holds"))
     for figure in sorted(figures, key=_place):
         yield _line(_row(figure))
     yield ""
