@@ -82,6 +82,23 @@ class MariaDb:
         """By its hash."""
         return account.hashes == (hashes.native(password),) and len(account.ways) == 1
 
+    def change_own(self, password: str) -> None:
+        """SET PASSWORD needs no privilege; it would change the first of several passwords and leave the others valid."""
+        server = self._administration.server
+        account = accounts.parse(str(server.execute("SHOW CREATE USER")[0][0]))
+        if len(account.hashes) > 1:
+            raise RotationError(
+                "strategy-unfit",
+                f"'{account.user}'@'{account.host}' has more than one password.",
+                "End the older one first: vaultgate rotate sweep, with the strategy dual.",
+            )
+        try:
+            server.execute("SET PASSWORD = %s", (hashes.native(password),))
+        except RotationError as error:
+            if error.code != "hashes-refused" or not self._cleartext:
+                raise
+            self._administration.sealed("SET PASSWORD = PASSWORD(%s)", (password,))
+
     def end(self, account: Account) -> bool:
         """Locked, with the hash of no password that anybody knows."""
         if account.locked:

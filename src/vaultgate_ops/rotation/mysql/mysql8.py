@@ -99,6 +99,10 @@ class MySql:
         """By what is stored of it, and nothing beside."""
         return hashes.matches(password, account.ways[0].plugin, account.ways[0].string) and not self._secondary(account)
 
+    def change_own(self, password: str) -> None:
+        """A secondary password of before, if there is one, stays."""
+        self._administration.server.execute("ALTER USER USER() IDENTIFIED BY %s", (password,))
+
     def end(self, account: Account) -> bool:
         """Locked, with a password that nobody knows."""
         if account.locked:

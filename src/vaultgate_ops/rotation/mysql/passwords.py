@@ -66,6 +66,13 @@ class Passwords(Protocol):
     def accepts(self, account: Account, password: str) -> bool:
         """Whether an account accepts this password and no other."""
 
+    def change_own(self, password: str) -> None:
+        """Give the session's own account this password in place of its only one.
+
+        Raises:
+            RotationError: ``strategy-unfit`` if it has more than one; ``password-policy``, ``hashes-refused``.
+        """
+
     def end(self, account: Account) -> bool:
         """Make an account accept nothing; gives whether that took a change."""
 

@@ -10,7 +10,7 @@ The window is from setSecret to the moment when a client has read the new AWSCUR
 when a login is refused, and try again.
 
 Rules: the user changes its own password, with whichever of its passwords the server takes; no rotator is needed. The new one
-is tried first, so that a retry after a crash changes nothing.
+is tried first, so that a retry after a crash changes nothing. Only the host entry that the function comes in by is changed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from vaultgate_ops.rotation import planner
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import CURRENT, PENDING, PREVIOUS
-from vaultgate_ops.rotation.mysql import hashes
-from vaultgate_ops.rotation.mysql.administration import lock
+from vaultgate_ops.rotation.mysql.administration import Administration, lock
+from vaultgate_ops.rotation.mysql.passwords import passwords
 from vaultgate_ops.rotation.strategies.database import Values, renewed
 from vaultgate_ops.rotation.strategies.protocol import Surprised
 
@@ -102,7 +102,8 @@ class _Held:
         if not sure and self._entry is planner.Entry.PREVIOUS:
             raise Surprised
         if self._entry is not planner.Entry.NOBODY:
-            self._server.execute("SET PASSWORD = %s", (hashes.native(self._values.wanted.password),))
+            ways = passwords(Administration(self._server), cleartext=self._values.current.cleartext)
+            ways.change_own(self._values.wanted.password)
 
     def prove(self) -> None:
         """Log in with the new password and run the probe."""
