@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo up down test test-compose check layer bench bench-audit soak mutants docs
+.PHONY: help setup demo demo-rotation up down test test-compose check layer bench bench-audit soak mutants docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ $(VENV)/.ready: requirements/dev.txt requirements/compose-schema.txt pyproject.t
 
 demo: setup ## Run the whole chain on real parts and tell its story
 	@$(VAULTGATE) demo $(if $(DEMO),--$(DEMO))
+
+demo-rotation: setup ## Rotate passwords under load, and show what clients of each strategy notice
+	@$(VAULTGATE) demo --rotation
 
 up: setup ## Start the local stack and leave it running
 	@$(VAULTGATE) up
