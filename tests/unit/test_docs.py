@@ -47,3 +47,16 @@ def test_every_error_has_its_row() -> None:
     assert len(kinds) > 10
     missing = [kind.__name__ for kind in kinds if f"| `{kind.code}` | `{kind.__name__}` |" not in page]
     assert not missing
+
+
+def test_every_attack_names_tests_that_exist() -> None:
+    """Each row of the threat model's attacks ends in at least one test, and each of those is there."""
+    page = (checkout() / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    attacks = page.partition("## Attacks")[2].partition("\n## ")[0]
+    rows = [line for line in attacks.splitlines() if line.startswith("| ") and not line.startswith("| attack")]
+    assert len(rows) > 30
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row.rsplit(" | ", 1)[1])
+        assert named, row
+        for file, test in named:
+            assert f"def {test}(" in (checkout() / "tests" / file).read_text(encoding="utf-8"), (file, test)
