@@ -90,7 +90,7 @@ class Tail:
         listing = self._folder.listing(self.follower.owed_inodes)
         if listing != self._listing or (self._rescan_at_s is not None and now >= self._rescan_at_s):
             self._scan(now)
-        self._saw({track.key: self._stat(track) for track in reversed(self.follower.held)}, now)
+        self._look_at_held(now)
 
     def step(self, now: float) -> Handful | None:
         """Do the next thing; None where there is nothing to do until something changes.
@@ -154,6 +154,8 @@ class Tail:
         if scan.refused is not None:
             problems.append(f"{self._folder.path} can't be read: {scan.refused.strerror}.")
         self._rescan_at_s = now + _RESCAN_S if problems else None
+        # An open file may have got its first line only now, and a compressed form of itself already.
+        self._look_at_held(now)
         kept, gone = self.follower.scanned([found for found, _ in scan.files], whole=not problems)
         opened = {id(found): file for found, file in scan.files}
         for track, found in kept:
@@ -166,6 +168,9 @@ class Tail:
         ]
         for sentence in [*problems, *lost]:
             self._say(sentence)
+
+    def _look_at_held(self, now: float) -> None:
+        self._saw({track.key: self._stat(track) for track in reversed(self.follower.held)}, now)
 
     def _stat(self, track: Track) -> Stat:
         return self._files[track.key].stat(track.identity.head_bytes if track.identity else HEAD_BYTES)
