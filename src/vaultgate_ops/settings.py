@@ -6,11 +6,12 @@ Rule: nothing is listed here; everything comes from `vaultgate.settings`, which 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultgate import config
 from vaultgate.errors import ConfigurationError
-from vaultgate.settings import NOT_YET, SETTINGS
+from vaultgate.settings import SETTINGS
 from vaultgate.values import secret
 
 if TYPE_CHECKING:
@@ -33,13 +34,6 @@ Where a name holds `[_X]`, each file may have one of its own: `VAULT_SECRET_PATH
 
 | name | default | meaning |
 |---|---|---|
-"""
-LATER = """
-
-## Not served yet
-
-These names are planned, and refused until they do what they say:
-
 """
 
 
@@ -64,7 +58,7 @@ def effective(environ: Mapping[str, str]) -> tuple[list[Effective], list[str]]:
     defaults = {setting.name: setting.default or "" for setting in SETTINGS}
     try:
         # The two defaults that hang on other settings.
-        obeyed = config.load(environ)
+        obeyed = config.load(environ, lambda file: Path(file).read_text(encoding="utf-8"))
         defaults |= {"VAULTGATE_START": obeyed.start, "VAULT_AUTH_PROVIDER": obeyed.auth_mount}
     except ConfigurationError as error:
         problems = list(error.problems)
@@ -84,4 +78,4 @@ def markdown() -> str:
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else ""
         lines.append(f"| `{setting.shown}` | {default} | {setting.meaning} |")
-    return INTRODUCTION + "\n".join(lines) + LATER + "".join(f"- `{name}`\n" for name in sorted(NOT_YET))
+    return INTRODUCTION + "\n".join(lines) + "\n"

@@ -80,7 +80,7 @@ def keys(stack: Stack) -> Iterator[dict[str, str]]:
 
 def events(environment: Environment) -> list[Any]:
     """What the extension did, by its log."""
-    return [line["event"] for line in environment.events()]
+    return [line["event"] for line in environment.events() if "event" in line]
 
 
 def test_nothing_happens_before_the_snapshot_and_the_hook_logs_in_after_it(
@@ -235,3 +235,22 @@ def test_an_init_that_runs_again_finds_its_way(stack: Stack, tmp_path: Path) -> 
         assert json.loads(path.read_bytes())["data"] == json.loads(first)["data"]
         environment.shut_down()
         assert not path.exists()
+
+
+def test_metrics_are_written_where_they_are_asked_for(stack: Stack, tmp_path: Path) -> None:
+    """The login and the read of one invocation are told at the next one, what came after that at the end."""
+    variables = {
+        **stack.function_environment(processes.free_port()),
+        "VAULTGATE_METRICS": "emf",
+        "AWS_LAMBDA_FUNCTION_NAME": "records",
+    }
+    with sandbox_of("on-demand", variables, tmp_path, handler="reader.handler", code=FUNCTIONS) as environment:
+        environment.start()
+        for _ in range(2):
+            environment.service.result(environment.service.begin({"path": CREDS}))
+        environment.shut_down()
+        lines = [line for line in environment.events() if "_aws" in line]
+    assert {line["FunctionName"] for line in lines} == {"records"}
+    assert sum(len(line.get("LoginMs", [])) for line in lines) == 1
+    assert sum(line.get("Misses", 0) for line in lines) >= 1
+    assert lines[-1]["LeasesHeld"] == 1

@@ -151,6 +151,7 @@ class Broker:
     def _see_to(self, due: list[tuple[Key, Entry]]) -> None:
         deadline = self.deadline()
         self._session.attend(deadline)
+        began = self._clock.steady()
         for key, entry in due:
             try:
                 if not self._renew(key, entry, deadline):
@@ -160,6 +161,9 @@ class Broker:
             except VaultgateError as error:
                 # What is on the shelf stays good until its end; the next invocation tries again.
                 self._log.warn("refresh-failed", error.message, code=error.code, path=key[1])
+        if due:
+            ms = round((self._clock.steady() - began) * 1000, 1)
+            self._log.debug("refresh", "the leases that were due were seen to", leases=len(due), ms=ms)
 
     def _renew(self, key: Key, entry: Entry, deadline: float) -> bool:
         """Keep a lease alive, which is cheaper than another; False where that doesn't buy enough."""

@@ -12,7 +12,7 @@ import re
 from vaultgate.arrival import SNAP_START, kind_of
 from vaultgate.errors import ConfigurationError
 from vaultgate.model import AppRoleSettings, Origin, TlsSettings
-from vaultgate.settings import NOT_YET, SETTINGS
+from vaultgate.settings import SETTINGS
 from vaultgate.values import TRUE, is_loopback, origin
 
 TYPE_CHECKING = False
@@ -61,6 +61,7 @@ class Config:
         "listen",
         "log_level",
         "max_retries",
+        "metrics",
         "namespace",
         "rate_limit",
         "run_mode",
@@ -94,6 +95,7 @@ class Config:
     listen: tuple[str, int]
     log_level: str
     max_retries: int
+    metrics: bool
     namespace: str | None
     rate_limit: tuple[float, int] | None
     run_mode: str
@@ -177,6 +179,7 @@ def load(environ: Mapping[str, str], read: Callable[[str], str] | None = None) -
         listen=values["VAULTGATE_LISTEN"],
         log_level=values["VAULT_LOG_LEVEL"],
         max_retries=values["VAULT_MAX_RETRIES"],
+        metrics=values["VAULTGATE_METRICS"] == "emf",
         namespace=values["VAULT_NAMESPACE"],
         rate_limit=values["VAULT_RATE_LIMIT"],
         run_mode=values["VAULT_RUN_MODE"],
@@ -252,9 +255,7 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = {setting.name.removeprefix(PREFIX) for setting in SETTINGS if setting.name.startswith(PREFIX)}
     problems = []
     for name in sorted(environ):
-        if name in NOT_YET:
-            problems.append(f"{name} is not served by this version: remove it")
-        elif name.startswith(PREFIX) and all(setting.ending(name) is None for setting in SETTINGS):
+        if name.startswith(PREFIX) and all(setting.ending(name) is None for setting in SETTINGS):
             import difflib  # noqa: PLC0415 - only a mistake needs it, and a cold start shouldn't pay
 
             # What they all begin with would make any two alike.

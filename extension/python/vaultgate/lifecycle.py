@@ -32,6 +32,8 @@ _PATIENCE_S = 5.0
 _IN_VAIN_S = 30.0
 # How often a sandbox that hears of no invocation looks whether something is due; most times nothing is.
 _TIMER_S = 1.0
+# And how often such a sandbox tells what happened.
+_REPORT_S = 60.0
 
 
 class Lifecycle:
@@ -43,6 +45,7 @@ class Lifecycle:
         files: makes the files' outlet for a broker; None where no files are to be written.
         sinks: makes the sinks' outlet for a broker; None where the token is not to be written.
         kind: how the sandbox came to be.
+        report: called when an invocation begins and at the end, to tell what happened since.
         wake: called at each invocation, which proves that a snapshot was restored.
         patience_s: the longest that an init or an invocation is held up for our own work.
         timer_s: how often what is due is looked after where no invocation is heard of.
@@ -62,6 +65,7 @@ class Lifecycle:
         wake: Callable[[], None] = lambda: None,
         patience_s: float = _PATIENCE_S,
         timer_s: float = _TIMER_S,
+        report: Callable[[Broker], None] | None = None,
     ) -> None:
         self._api = api
         self._start = start
@@ -75,6 +79,7 @@ class Lifecycle:
         self._wake = wake
         self._patience_s = patience_s
         self._timer_s = timer_s
+        self._report = report
         self._ended = threading.Event()
         self._in_vain: Instant | None = None
 
@@ -109,7 +114,12 @@ class Lifecycle:
                 files.remove()
             if self._sinks is not None:
                 self._sinks.remove()
+            self._tell(broker)
             broker.close()
+
+    def _tell(self, broker: Broker) -> None:
+        if self._report is not None:
+            self._report(broker)
 
     def _serve_events(self, broker: Broker, files: Files | None) -> None:
         while True:
@@ -118,14 +128,20 @@ class Lifecycle:
                 self._log.info("shutdown", "the sandbox ends", reason=event.reason)
                 return
             if event.kind == "INVOKE":
+                self._tell(broker)
                 self._wake()
                 broker.invocation(event.deadline_ms)
                 # To be frozen in the middle of a login costs more than a few milliseconds of this invocation.
                 self._see_to(broker, files, min(self._patience_s, broker.deadline() - self._clock.steady()))
 
     def _keep_time(self, broker: Broker, files: Files | None) -> None:
+        told = self._clock.now()
         while not self._ended.wait(self._timer_s):
             self._see_to(broker, files, 0.0)
+            now = self._clock.now()
+            if now.since(told) >= _REPORT_S:
+                told = now
+                self._tell(broker)
 
     def _see_to(self, broker: Broker, files: Files | None, seconds: float) -> None:
         """Begin what is due, and wait for its end no longer than this."""

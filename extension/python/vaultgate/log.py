@@ -13,10 +13,12 @@ from vaultgate.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import TextIO
 
     from vaultgate.errors import VaultgateError
+
+    Hearing = Callable[[str, Mapping[str, object]], None]
 
 LEVELS = ("trace", "debug", "info", "warn", "error", "off")
 
@@ -27,12 +29,14 @@ class Log:
     Args:
         stream: where the lines go; Lambda collects an extension's stdout.
         level: one of `LEVELS`; lower ones are dropped.
+        hear: told of every event and its fields, also of those that are dropped.
     """
 
-    def __init__(self, stream: TextIO, level: str, clock: Clock) -> None:
+    def __init__(self, stream: TextIO, level: str, clock: Clock, hear: Hearing | None = None) -> None:
         self._stream = stream
         self._threshold = LEVELS.index(level)
         self._clock = clock
+        self._hear = hear
 
     def debug(self, event: str, message: str, **fields: object) -> None:
         """Tell something that explains a behaviour."""
@@ -56,6 +60,8 @@ class Log:
         self._write("error", error.code, error.message, fields)
 
     def _write(self, level: str, event: str, message: str, fields: Mapping[str, object]) -> None:
+        if self._hear is not None:
+            self._hear(event, fields)
         if LEVELS.index(level) < self._threshold:
             return
         line = {"ts": rfc3339(self._clock.wall()), "level": level, "event": event, "message": message, **fields}

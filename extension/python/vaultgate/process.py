@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vaultgate.broker import Broker
     from vaultgate.config import Config
     from vaultgate.door_secret import DoorSecret
+    from vaultgate.metrics import Metrics
     from vaultgate.model import Origin
     from vaultgate.outlets.files import Files
     from vaultgate.outlets.sinks import Sinks
@@ -65,7 +66,8 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
         listener = _listener(settings, arrival)
     except ConfigurationError as error:
         return _fail(api, kind, error, Log(sys.stdout, "error", clock))
-    journal = Log(sys.stdout, settings.log_level, clock)
+    metrics = _metrics(settings, environ)
+    journal = Log(sys.stdout, settings.log_level, clock, metrics.hear if metrics is not None else None)
     generation = Generation(settings.listen, journal)
     door = _door_secret(settings, listener)
     # A secret that stood in the snapshot would be that of every sandbox that is restored from it.
@@ -113,6 +115,7 @@ def run(environ: Mapping[str, str], name: str, arrival: Arrival | None, clock: C
             sinks=sinks if settings.sinks else None,
             kind=kind,
             wake=sleep.end,
+            report=(lambda broker: _report(metrics, broker, clock)) if metrics is not None else None,
         ).run()
     except VaultgateError as error:
         return _fail(api, kind, error, journal)
@@ -153,6 +156,23 @@ def _runtime_api(environ: Mapping[str, str]) -> Origin | None:
         return origin("http://" + environ["AWS_LAMBDA_RUNTIME_API"])
     except (KeyError, ValueError):
         return None
+
+
+def _metrics(settings: Config, environ: Mapping[str, str]) -> Metrics | None:
+    """What counts; None where nobody wants to know."""
+    if not settings.metrics:
+        return None
+    from vaultgate.metrics import Metrics  # noqa: PLC0415 - only where they are asked for
+
+    return Metrics(environ.get("AWS_LAMBDA_FUNCTION_NAME") or "unknown")
+
+
+def _report(metrics: Metrics, broker: Broker, clock: Clock) -> None:
+    """Write a line of metrics, if there is something to tell."""
+    line = metrics.line(clock.wall(), broker.health())
+    if line is not None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def _text_of(file: str) -> str:

@@ -229,13 +229,13 @@ SETTINGS = (
         "the mode of written files; with _X that of one of them",
         "VAULTGATE_FILE[_X]_MODE",
     ),
+    Setting(
+        "VAULTGATE_METRICS",
+        choice("off", "emf"),
+        "off",
+        "emf: write metrics into the log, in CloudWatch's embedded metric format; see metrics.md",
+    ),
     Setting("VAULTGATE_CONFIG", file_path, None, "a Vault Agent's configuration in JSON form; see agent.md"),
     Setting("VAULTGATE_ALLOW_SINK", boolean, "false", "let that configuration's sinks write the extension's token to files"),
     Setting("VAULTGATE_ALLOW_HTTP", boolean, "false", "allow http:// to a Vault that is not on loopback"),
-)
-# Names of the contract that this version doesn't serve yet. Ignoring one would promise what isn't done.
-NOT_YET = frozenset(
-    {
-        "VAULTGATE_METRICS",
-    }
 )
