@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from vaultgate_ops.audit.keys import key_arn
 from vaultgate_ops.errors import Denied, Missing, OpsError, Unreachable, UsageProblem
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from vaultgate_ops.audit.cloudwatch import CloudWatchLogs
     from vaultgate_ops.audit.model import Destination
 
+_FORBIDDEN = 403
 _EXISTS = "ResourceAlreadyExistsException"
-_DENIALS = frozenset(("AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "InvalidSignatureException"))
+_DENIALS = frozenset(
+    ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException")
+)
 
 
 class Creation(NamedTuple):
@@ -31,7 +35,7 @@ class Creation(NamedTuple):
     Attributes:
         allowed: whether a missing log group may be; its streams always may.
         retention_days: of a new group; None keeps its events for ever.
-        kms_key: ARN of the key that encrypts a new group; empty for CloudWatch's own.
+        kms_key: ARN of the key that encrypts a new group, or ``alias/...`` of one that may be made; empty for CloudWatch's own.
     """
 
     allowed: bool = True
@@ -52,29 +56,29 @@ class Creation(NamedTuple):
         """
         with service.client() as client:
             for stream in (destination.stream, destination.proof_stream):
-                self._stream(client, destination.group, stream, service.region)
+                self._stream(service, client, destination.group, stream)
             return _retention(client, destination.group)
 
-    def _stream(self, client: Any, group: str, stream: str, region: str) -> None:
+    def _stream(self, service: CloudWatchLogs, client: Any, group: str, stream: str) -> None:
         for may_make_group in (True, False):
             try:
-                with _explained(f"make stream {stream} in log group {group} ({region})", "logs:CreateLogStream"):
+                with _explained(f"make stream {stream} in log group {group} ({service.region})", "logs:CreateLogStream"):
                     client.create_log_stream(logGroupName=group, logStreamName=stream)
             except _Named as named:
                 if named.code == _EXISTS:
                     return
                 if named.code == "ResourceNotFoundException" and may_make_group:
-                    self._group(client, group, region)
+                    self._group(service, client, group)
                     continue
                 raise named.explained from named
             return
 
-    def _group(self, client: Any, group: str, region: str) -> None:
+    def _group(self, service: CloudWatchLogs, client: Any, group: str) -> None:
         if not self.allowed:
-            raise Missing(f"There is no log group {group} in {region}.", "Make it, or check the region.")
-        key = {"kmsKeyId": self.kms_key} if self.kms_key else {}
+            raise Missing(f"There is no log group {group} in {service.region}.", "Make it, or check the region.")
+        key = {"kmsKeyId": key_arn(service, self.kms_key, group)} if self.kms_key else {}
         try:
-            with _explained(f"make log group {group} in {region}", "logs:CreateLogGroup"):
+            with _explained(f"make log group {group} in {service.region}", "logs:CreateLogGroup"):
                 client.create_log_group(logGroupName=group, **key)
             if self.retention_days:
                 with _explained(f"set the retention of log group {group}", "logs:PutRetentionPolicy"):
@@ -108,7 +112,8 @@ def _explained(what: str, permission: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code, message = str(error.response["Error"]["Code"]), str(error.response["Error"]["Message"])
-        if code in _DENIALS:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in _DENIALS or status == _FORBIDDEN:
             explained: OpsError = Denied(f"AWS doesn't let this role {what}: {message}", f"Allow {permission} on it.")
         elif code == "ResourceNotFoundException":
             explained = Missing(f"Could not {what}: {message}", "Check the name and the region.")

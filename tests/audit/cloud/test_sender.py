@@ -127,7 +127,9 @@ def test_batches_that_overtake_others_are_not_acknowledged_first(
     way.simulator.release()
     offering.join()
     assert sender.flush(Clock().steady() + 20)
-    assert way.lines() == Counter(lines) + Counter(lines[:2])
+    # The call that hung landed: with the first line, or with the second too if that was there in time.
+    assert way.lines() - Counter(lines) in (Counter(lines[:1]), Counter(lines[:2]))
+    assert set(way.lines()) == set(lines)
 
 
 def test_no_more_is_under_way_than_was_allowed(way: Way, eventually: Callable[[Callable[[], object]], None]) -> None:
