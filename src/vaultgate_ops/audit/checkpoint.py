@@ -12,8 +12,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import zlib
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaultgate_ops.audit.family import Record, State
@@ -22,10 +24,27 @@ from vaultgate_ops.errors import CheckFailed, Denied, Missing, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _FORMAT = "vaultgate-checkpoint 1"
 _MODE = 0o600
+_ASKED_S = 0.1
+
+
+class Owner(NamedTuple):
+    """Whose a checkpoint is.
+
+    Attributes:
+        path: the device's file, absolute.
+        group, stream: where its lines go.
+    """
+
+    path: Path
+    group: str
+    stream: str
+
+    def words(self) -> str:
+        """For a sentence."""
+        return f"{self.path} and the stream {self.stream} of {self.group}"
 
 
 class Progress(NamedTuple):
@@ -55,8 +74,8 @@ class Checkpoint:
 
     def __init__(self, file: Path, path: Path, destination: Destination) -> None:
         self._file = file
-        self._previous = file.with_name(f"{file.name}.previous")
-        self._owner = {"path": str(path.absolute()), "group": destination.group, "stream": destination.stream}
+        self._previous = _previous(file)
+        self._owner = Owner(path.absolute(), destination.group, destination.stream)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -68,10 +87,10 @@ class Checkpoint:
             Denied: we may not.
         """
         with _explained(self._file):
-            lock = os.open(self._file.with_name(f"{self._file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+            lock = os.open(_lock_file(self._file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(lock)
             except BlockingIOError as error:
                 holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "?"
                 raise CheckFailed(
@@ -92,19 +111,15 @@ class Checkpoint:
             UsageProblem: it is another file's or another destination's.
             Denied: we may not read it.
         """
-        with _explained(self._file):
-            texts = [_read(file) for file in (self._file, self._previous)]
-        if texts == [None, None]:
+        if not self._file.exists() and not self._previous.exists():
             return Progress([], first=True)
-        for text, complaint in zip(texts, ("", f"{self._file} is damaged or gone, the one before it is used."), strict=True):
-            content = None if text is None else _decoded(text)
-            if content is not None:
-                self._check_owner(content)
-                return Progress([_record(each) for each in content["files"]], content["chain"], complaint=complaint)
-        raise CheckFailed(
-            f"The checkpoint {self._file} is damaged, and so is the one before it.",
-            "Restore it, or delete both: everything that is still on disk is then sent again.",
-        )
+        owner, progress = opened(self._file)
+        if owner != self._owner:
+            raise UsageProblem(
+                f"The checkpoint {self._file} is about {owner.words()}, not {self._owner.words()}.",
+                "Name another folder for the checkpoints, or the file and the stream that this one is about.",
+            )
+        return progress
 
     def save(self, records: Sequence[Record], chain: str) -> None:
         """Replace it.
@@ -112,7 +127,8 @@ class Checkpoint:
         Raises:
             OSError: the disk is full, for example; the old one is still there.
         """
-        content = {**self._owner, "chain": chain, "files": [_plain(record) for record in records]}
+        owner = {"path": str(self._owner.path), "group": self._owner.group, "stream": self._owner.stream}
+        content = {**owner, "chain": chain, "files": [_plain(record) for record in records]}
         body = json.dumps(content, separators=(",", ":")).encode()
         new = self._file.with_name(f"{self._file.name}.new")
         _write_synced(new, b"%s %08x\n%s\n" % (_FORMAT.encode(), zlib.crc32(body), body))
@@ -129,13 +145,57 @@ class Checkpoint:
         finally:
             os.close(folder)
 
-    def _check_owner(self, content: dict[str, Any]) -> None:
-        owner = {key: content[key] for key in self._owner}
-        if owner != self._owner:
-            raise UsageProblem(
-                f"The checkpoint {self._file} is about {_words(owner)}, not {_words(self._owner)}.",
-                "Name another folder for the checkpoints, or the file and the stream that this one is about.",
-            )
+
+def opened(file: Path) -> tuple[Owner, Progress]:
+    """Whose checkpoint it is, and what it holds; the one before where it is damaged.
+
+    Raises:
+        CheckFailed: neither can be read.
+        Denied: we may not read it.
+    """
+    with _explained(file):
+        texts = [_read(each) for each in (file, _previous(file))]
+    for text, complaint in zip(texts, ("", f"{file} is damaged or gone, the one before it is used."), strict=True):
+        content = None if text is None else _decoded(text)
+        if content is not None:
+            owner = Owner(Path(content["path"]), content["group"], content["stream"])
+            return owner, Progress([_record(each) for each in content["files"]], content["chain"], complaint=complaint)
+    raise CheckFailed(
+        f"The checkpoint {file} is damaged, and so is the one before it.",
+        "Restore it, or delete both: everything that is still on disk is then sent again.",
+    )
+
+
+def in_use(file: Path) -> bool:
+    """Whether a mirror works with this checkpoint."""
+    try:
+        lock = os.open(_lock_file(file), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _lock(descriptor: int) -> None:
+    """Lock it; once more a moment later, for somebody may only be asking whether it is locked."""
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    threading.Event().wait(_ASKED_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}.lock")
+
+
+def _previous(file: Path) -> Path:
+    return file.with_name(f"{file.name}.previous")
 
 
 @contextmanager
@@ -193,7 +253,3 @@ def _plain(record: Record) -> dict[str, Any]:
 def _record(plain: dict[str, Any]) -> Record:
     identity = FileIdentity(plain["device"], plain["inode"], plain["head"], plain["head_bytes"])
     return Record(Position(identity, plain["offset"], plain["lines"]), State(plain["state"]), plain["name"])
-
-
-def _words(owner: dict[str, Any]) -> str:
-    return f"{owner['path']} and the stream {owner['stream']} of {owner['group']}"

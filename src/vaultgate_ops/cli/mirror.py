@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from vaultgate_ops.audit import daemon
+from vaultgate_ops.audit.lag import lag
 from vaultgate_ops.audit.mirror import Options
 from vaultgate_ops.cli import speech
 from vaultgate_ops.cli.mirror_verify import verify
 from vaultgate_ops.clock import Clock
+from vaultgate_ops.errors import CheckFailed
 
 if TYPE_CHECKING:
     from vaultgate_ops.audit.model import Destination
@@ -88,3 +90,23 @@ def mirror(
 
 
 mirror.add_command(verify)
+
+
+@mirror.command()
+@_CHECKPOINTS
+def status(*, checkpoints: Path | None) -> None:
+    """Show how far behind each device is: lines, bytes, seconds. Exit code 1 unless a mirror runs for each, without problems."""
+    clock = Clock()
+    folder = daemon.checkpoint_folder(checkpoints, os.environ)
+    found = [lag(file, clock) for file in sorted(folder.glob(f"*{daemon.SUFFIX}"))]
+    if not found:
+        raise CheckFailed(f"There is no checkpoint in {folder}.", "Start a mirror, or name its folder: --checkpoints.")
+    for device in found:
+        behind = f"{device.lines} lines, {device.size} bytes, {device.seconds:.1f} s behind"
+        speech.line(
+            f"{device.path} -> {device.group} {device.stream}: {'running' if device.running else 'not running'}, {behind}"
+        )
+        for problem in device.problems:
+            speech.line(f"  {problem}")
+    if not all(device.running and not device.problems for device in found):
+        raise CheckFailed("Not every device is mirrored.", "Start the mirror, and mend what stands above.")
