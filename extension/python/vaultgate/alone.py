@@ -15,7 +15,7 @@ import threading
 from vaultgate import config, guard
 from vaultgate.assembly import broker_of
 from vaultgate.log import Log
-from vaultgate.transport import require_readable
+from vaultgate.transport import Connections, require_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Alone:
         self._lock = threading.Lock()
         self._settings: Config | None = None
         self._broker: Broker | None = None
+        self._networks: tuple[Connections, ...] = ()
         self._generation = 0
         os.register_at_fork(after_in_child=self._part_from_parent)
         atexit.register(self.close)
@@ -69,8 +70,11 @@ class Alone:
         """Give the token back, within a second; Vault ends its leases by itself. The next read would log in anew."""
         with self._lock:
             broker, self._broker = self._broker, None
+            networks, self._networks = self._networks, ()
         if broker is not None:
             broker.close()
+        for network in networks:
+            network.close()
 
     def _current(self) -> tuple[Config, Broker]:
         with self._lock:
@@ -82,7 +86,11 @@ class Alone:
             if self._broker is None:
                 # A library is quiet unless it is asked to speak, and never on the program's own output.
                 log = Log(sys.stderr, settings.log_level if self._environ.get("VAULT_LOG_LEVEL") else "warn", self._clock)
-                self._broker = broker_of(settings, self._environ, self._clock, log, invalidated=self._take_back)
+                networks = Connections(self._clock, settings.tls), Connections(self._clock)
+                self._networks = networks
+                self._broker = broker_of(
+                    settings, self._environ, self._clock, log, invalidated=self._take_back, networks=networks
+                )
             return settings, self._broker
 
     def _take_back(self) -> None:
@@ -91,4 +99,6 @@ class Alone:
     def _part_from_parent(self) -> None:
         """After a fork: the lock may be held by a thread that is not here, and the token is the parent's."""
         self._lock = threading.Lock()
-        self._broker = None
+        self._broker, networks, self._networks = None, self._networks, ()
+        for network in networks:
+            network.close()

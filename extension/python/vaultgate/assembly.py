@@ -31,6 +31,7 @@ def broker_of(
     log: Log,
     *,
     invalidated: Callable[[], None] = lambda: None,
+    networks: tuple[Connections, Connections] | None = None,
 ) -> Broker:
     """A broker that has not logged in yet.
 
@@ -40,26 +41,28 @@ def broker_of(
         clock: for everything that is put together.
         log: for the broker's events.
         invalidated: called when copies of what was handed out may no longer be true.
+        networks: to Vault and to AWS, for whoever wants to close them; by default new ones.
     """
-    network = _network(settings, clock)
+    # AWS is trusted by the system's certificates, whatever Vault is trusted by.
+    to_vault, aws = networks or (Connections(clock, settings.tls), Connections(clock))
+    network = _network(settings, to_vault, clock)
     own = tuple(origin for origin, server_id in settings.addresses if server_id in {None, settings.iam_server_id})
     retries = settings.max_retries
     vault = Vault(network, settings.vault, settings.namespace, retries, clock, others=own, log=log)
-    login = _login(vault, settings, environ, clock)
+    login = _login(vault, settings, environ, aws, clock)
     if len(own) < len(settings.addresses):
         from vaultgate.clusters import Clusters, by_server_id  # noqa: PLC0415 - few have Vaults in several clusters
 
         logins = [login]
         for server_id, (first, *others) in by_server_id(settings).items():
             other = Vault(network, first, settings.namespace, retries, clock, others=tuple(others), log=log)
-            logins.append(AwsLogin(other, _keys(settings, environ, clock), settings, clock, server_id=server_id))
+            logins.append(AwsLogin(other, _keys(settings, environ, aws, clock), settings, clock, server_id=server_id))
         login = Clusters(logins, settings, clock)
     return Broker(vault, login, settings, clock, log, invalidated=invalidated)
 
 
-def _network(settings: Config, clock: Clock) -> Transport:
-    """The way to Vault."""
-    network = Connections(clock, settings.tls)
+def _network(settings: Config, network: Connections, clock: Clock) -> Transport:
+    """The way to Vault, at the pace that the settings allow."""
     if settings.rate_limit is None:
         return network
     from vaultgate.pace import Paced  # noqa: PLC0415 - few set a limit, and a cold start shouldn't pay
@@ -67,19 +70,17 @@ def _network(settings: Config, clock: Clock) -> Transport:
     return Paced(network, *settings.rate_limit, clock)
 
 
-def _login(vault: Vault, settings: Config, environ: Mapping[str, str], clock: Clock) -> Login:
+def _login(vault: Vault, settings: Config, environ: Mapping[str, str], aws: Connections, clock: Clock) -> Login:
     """The way to log in that the settings ask for."""
     if settings.auth_method == "approle":
         from vaultgate.approle import AppRoleLogin  # noqa: PLC0415 - a function logs in with its role, and pays nothing for this
 
         return AppRoleLogin(vault, settings, clock)
-    return AwsLogin(vault, _keys(settings, environ, clock), settings, clock)
+    return AwsLogin(vault, _keys(settings, environ, aws, clock), settings, clock)
 
 
-def _keys(settings: Config, environ: Mapping[str, str], clock: Clock) -> Source:
+def _keys(settings: Config, environ: Mapping[str, str], aws: Connections, clock: Clock) -> Source:
     """The AWS keys to log in with."""
-    # AWS is trusted by the system's certificates, whatever Vault is trusted by.
-    aws = Connections(clock)
     own = Credentials(environ, aws)
     if settings.assumed_role_arn is None:
         return own

@@ -159,16 +159,13 @@ class Connections:
         return answer
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Hang up everywhere; after a fork, on our side only."""
+        if os.getpid() != self._process:
+            self._part_from_parent()
+            return
         with self._lock:
             idle, self._idle = self._idle, {}
         for connections in idle.values():
-            for connection in connections:
-                connection.close()
-
-    def __del__(self) -> None:
-        """Hang up when nobody holds the network any more, as in a process that goes on without it; nobody else, so no lock."""
-        for connections in self._idle.values():
             for connection in connections:
                 connection.close()
 
