@@ -1,85 +1,30 @@
-"""What Lambda imports: Secrets Manager's rotation events, and a schedule's sweeps.
+"""What Lambda imports: reads the environment once and puts the rotation function together.
 
-Rules: the environment is read once, a wrong one fails the init with all problems; a failed step raises, since its failing is
-all that Secrets Manager looks at; a log line has the error's code, hint and step and never a value. One secret's failing
-sweep doesn't keep the others from theirs.
+Rules: a wrong setting ends the init with every problem named; nobody is asked for anything until an event comes.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.model import Request
+from vaultgate_ops.rotation.application import make_handler
 from vaultgate_ops.rotation.rotation import STRATEGIES, build
 from vaultgate_ops.rotation.service import SecretsManager
 from vaultgate_ops.rotation.settings import load
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+_ATTEMPTS = 5
 
-    from vaultgate_ops.rotation.engine import Engine
+_settings = load(os.environ, STRATEGIES)
+_client = boto3.client(
+    "secretsmanager",
+    endpoint_url=_settings.endpoint,
+    config=Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}),
+)
+_clock = Clock()
 
-_logger = Logger(service="rotation")
-
-
-def make_handler(engine: Engine, sweep: Sequence[str], logger: Logger) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
-    """Make the function that Lambda calls.
-
-    Args:
-        engine: does the work.
-        sweep: the secrets that an event without a secret is about.
-        logger: gets a line for each event.
-    """
-
-    def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-        if "Step" not in event:
-            return _swept(event)
-        try:
-            request = Request.parse(event)
-            outcome = engine.step(request)
-        except RotationError as error:
-            logger.error("step failed", step=event.get("Step"), secret=event.get("SecretId"), **_told(error))  # noqa: TRY400 - a traceback would quote statements
-            raise error from None
-        logger.info("step", step=request.step.value, secret=request.secret_id, version=request.token, outcome=outcome)
-        return {"outcome": outcome}
-
-    def _swept(event: Mapping[str, Any]) -> dict[str, Any]:
-        failed: list[RotationError] = []
-        outcomes: dict[str, str] = {}
-        for secret_id in event.get("sweep") or sweep:
-            try:
-                outcomes[secret_id] = engine.sweep(secret_id)
-            except RotationError as error:
-                logger.error("sweep failed", secret=secret_id, **_told(error))  # noqa: TRY400 - as above
-                outcomes[secret_id] = error.code
-                failed.append(error)
-            else:
-                logger.info("swept", secret=secret_id, outcome=outcomes[secret_id])
-        if failed:
-            raise failed[0]
-        return outcomes
-
-    return handler
-
-
-def _told(error: RotationError) -> dict[str, Any]:
-    return {"reason": error.code, "detail": error.message, "hint": error.hint, "retryable": error.retryable}
-
-
-def _made() -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
-    settings = load(os.environ, STRATEGIES)
-    client = boto3.client(
-        "secretsmanager", endpoint_url=settings.endpoint, config=Config(retries={"mode": "standard", "max_attempts": 5})
-    )
-    clock = Clock()
-    return make_handler(build(settings, SecretsManager(client, clock), clock), settings.sweep, _logger)
-
-
-handler = _made()
+handler = make_handler(build(_settings, SecretsManager(_client, _clock), _clock), _settings.sweep, Logger(service="rotation"))
