@@ -157,7 +157,7 @@ class User:
         faults = faults or Faults()
         engine = self._bed.engine(faults)
         driver = Driver(
-            lambda event: faults.invoke(lambda: engine.step(Request.parse(event))), self._bed.clock, attempts=attempts, pause_s=0
+            lambda event: faults.invoke(lambda: engine.step(Request.parse(event))), self._bed.clock, attempts=attempts, pause_s=2
         )
         attempts = driver.drive(assignment)
         self._bed.amazon.service.end(assignment)
