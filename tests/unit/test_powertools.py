@@ -125,6 +125,16 @@ def test_no_max_age_outlives_a_lease(extension: Extension, provider: VaultProvid
     assert extension.server.count("GET", CREDS) == 2
 
 
+def test_force_fetch_asks_vault(extension: Extension, provider: VaultProvider) -> None:
+    """A leased value that nobody wants any more is asked for anew, past every memory, and that is the value from then on."""
+    first = provider.get(f"{CREDS}#username")
+    second = provider.get(f"{CREDS}#username", force_fetch=True)
+    assert second != first
+    assert provider.get_multiple(CREDS)["username"] == second
+    assert provider.get_multiple(CREDS, force_fetch=True)["username"] not in {first, second}
+    assert extension.server.count("GET", CREDS) == 3
+
+
 def test_no_max_age_outlives_a_rotation(extension: Extension, provider: VaultProvider) -> None:
     """A static role's password may be rotated at any time: nobody keeps it."""
     provider.get_multiple(STATIC, max_age=86_400)
