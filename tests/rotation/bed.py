@@ -86,10 +86,10 @@ class Bed:
         self.execute("CREATE ROLE IF NOT EXISTS rotation_reader")
         self.execute("GRANT SELECT ON shop.orders TO rotation_reader")
 
-    def engine(self, faults: Faults) -> Engine:
+    def engine(self, faults: Faults, client: Any = None) -> Engine:
         """The rotation function over doors that break where the faults say."""
         settings = load({"ROTATION_CA_BUNDLE": str(self.stack.database.ca_file)}, STRATEGIES)
-        store = SecretsManager(BreakableClient(self.client, faults), self.clock)  # type: ignore[arg-type] - close enough
+        store = SecretsManager(BreakableClient(client or self.client, faults), self.clock)  # type: ignore[arg-type] - close enough
         return build(settings, store, self.clock, connect=faults.connect)
 
     def close(self) -> None:
@@ -164,10 +164,16 @@ class User:
         self.values.append(self._bed.amazon.service.value(self.secret))
         return attempts
 
-    def step(self, assignment: Assignment, step: str) -> str:
-        """Call the function once, for one step; gives what it says."""
+    def step(self, assignment: Assignment, step: str, client: Any = None) -> str:
+        """Call the function once, for one step; gives what it says.
+
+        Args:
+            assignment: whose.
+            step: in camelCase.
+            client: of another region.
+        """
         faults = Faults()
-        engine = self._bed.engine(faults)
+        engine = self._bed.engine(faults, client)
         said: list[str] = []
         event = Driver(lambda _: None, self._bed.clock).event(assignment, step)
         faults.invoke(lambda: said.append(engine.step(Request.parse(event))))
