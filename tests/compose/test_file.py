@@ -68,8 +68,8 @@ def test_only_the_image_that_is_built_is_never_pulled(services: dict[str, dict[s
 def test_every_published_port_is_on_loopback_and_can_be_moved(services: dict[str, dict[str, Any]]) -> None:
     """127.0.0.1, then a variable whose empty value lets the engine choose."""
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == 5
-    assert all(re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z]+_PORT-\d+\}:\d+", port) for port in ports)
+    assert len(ports) == 7
+    assert all(re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+_PORT-\d+\}:\d+", port) for port in ports)
 
 
 def test_every_service_that_stays_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:

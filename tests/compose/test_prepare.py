@@ -92,10 +92,10 @@ def test_a_newer_image_brings_its_layer_and_takes_old_files_away(run: Callable[[
 def test_certificates_name_the_services(run: Callable[[], dict[str, bytes]]) -> None:
     """Vault and MySQL can be verified by service name and from this machine's loopback."""
     files = run()
-    for name in ("vault", "mysql"):
+    for name, hosts in (("vault", ["vault", "vault-b", "vault-c"]), ("mysql", ["mysql"])):
         certificate = x509.load_pem_x509_certificate(files[f"{name}-config/{name}.pem"])
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        assert names.get_values_for_type(x509.DNSName) == [name, "localhost"]
+        assert names.get_values_for_type(x509.DNSName) == [*hosts, "localhost"]
         assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
 
 

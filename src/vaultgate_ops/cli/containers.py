@@ -17,6 +17,7 @@ from vaultgate_ops.interruptions import interruptible
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.compose import engine as engines
+from vaultgate_ops.local.compose.prepare import NODES
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, left_behind, project_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
 from vaultgate_ops.local.database import SCHEMA
@@ -39,17 +40,21 @@ def demo_scene() -> Iterator[ComposeScene]:
             remove(project.engine, project.name, Clock())
 
 
-def up(name: str) -> None:
+def up(name: str, *, ha: bool) -> None:
     """Start the project and print, for a shell, how to use it.
 
     Args:
         name: tells several apart; their ports must differ (.env.example).
+        ha: with three nodes of Vault.
     """
+    others = NODES[1:] if ha else ()
+    # Where `.env` says so, compose does it without being asked.
+    asked = {"COMPOSE_PROFILES": "ha", "VAULT_ADDRESSES": ",".join(f"https://{node}:8200" for node in others)} if ha else {}
     with interruptible():
-        project = Project(project_name(name), os.environ, speech.Spoken(), Clock())
+        project = Project(project_name(name), {**os.environ, **asked}, speech.Spoken(), Clock())
         project.check()
         project.build()
-        project.up("front")
+        project.up("front", *others)
     folder = _folder(project.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for line in _exports(project, ComposeScene(project, folder)):

@@ -45,10 +45,8 @@ def up(*, only_fetch: bool, docker: bool, ha: bool, name: str) -> None:
 
     What it prints on stdout can be evaluated by a shell.
     """
-    if docker and ha:
-        raise UsageProblem("--ha is for the embedded stack.", "Leave out --docker.")
     if docker:
-        containers.up(name)
+        containers.up(name, ha=ha)
         return
     reporter = speech.Spoken()
     if only_fetch:
@@ -59,6 +57,7 @@ def up(*, only_fetch: bool, docker: bool, ha: bool, name: str) -> None:
     root = paths.stacks_folder()
     try:
         with Stack.embedded(name, reporter, root=root, stays=True, ha=ha) as stack:
+            stack.mirror_audit()
             stack.bootstrap()
             build(paths.checkout(), os.environ, reporter)
             with reporter.task("Starting the function"):

@@ -40,12 +40,14 @@ _DEMO = re.compile(r"vaultgate-demo-(\d+)-(\d+)")
 _HEALTHY_S = 180.0
 _POLL_S = 0.2
 # The function first: its extension has 2 s to give back what it holds, and needs Vault for that.
-_ENDING = ("front", "function", "bootstrap", "unseal", "vault", "mysql", "aws", "prepare")
+_ENDING = ("front", "function", "bootstrap", "unseal", "vault-c", "vault-b", "vault", "mysql", "aws", "prepare")
 _STOP_S = 10
 _GONE_S = 60.0
 _TAIL = 5
 
-CHOSEN_BY_ENGINE: Final[Mapping[str, str]] = {f"{name}_PORT": "" for name in ("VAULT", "MYSQL", "AWS", "FUNCTION", "FRONT")}
+CHOSEN_BY_ENGINE: Final[Mapping[str, str]] = {
+    f"{name}_PORT": "" for name in ("VAULT", "VAULT_B", "VAULT_C", "MYSQL", "AWS", "FUNCTION", "FRONT")
+}
 """Ports for a project that shall not meet another."""
 
 

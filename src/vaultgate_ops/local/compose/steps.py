@@ -46,16 +46,21 @@ def _layer() -> None:
 
 
 def _prepare() -> None:
-    prepare(_VOLUMES, paths.build_folder(), int(os.environ.get("MYSQL_UID") or _MYSQL_UID))
+    prepare(_VOLUMES, paths.build_folder(), int(os.environ.get("MYSQL_UID") or _MYSQL_UID), ha=len(_vaults()) > 1)
     _report(json.loads((paths.build_folder() / "layer.json").read_text(encoding="ascii")))
 
 
+def _vaults() -> list[str]:
+    """Addresses of Vault's nodes."""
+    return [VAULT, *(address for address in os.environ.get("VAULT_ADDRESSES", "").split(",") if address)]
+
+
 def _unseal() -> None:
-    unseal.attend_for_ever(VAULT, _CA_FILE, _KEYS, Clock())
+    unseal.attend_for_ever(_vaults(), _CA_FILE, _KEYS, Clock())
 
 
 def _unsealed() -> None:
-    if unseal.health(VAULT, _CA_FILE) != unseal.ACTIVE:
+    if unseal.ACTIVE not in [unseal.health(address, _CA_FILE) for address in _vaults()]:
         raise Unreachable("Vault is not active.")
 
 

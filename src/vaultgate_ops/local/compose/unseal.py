@@ -16,7 +16,7 @@ from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.compose.prepare import ROOT_TOKEN, UNSEAL_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from vaultgate_ops.clock import Clock
@@ -47,9 +47,18 @@ def health(address: str, ca_file: Path) -> int:
     return ACTIVE if isinstance(answer, dict) else int(answer.status_code)
 
 
-def attend(address: str, ca_file: Path, keys: Path) -> None:
-    """Do what Vault needs right now: nothing, initialize, unseal."""
+def attend(address: str, ca_file: Path, keys: Path, *, joins: bool = False) -> None:
+    """Do what Vault needs right now: nothing, initialize, unseal.
+
+    Args:
+        address: of the server.
+        ca_file: whom to trust.
+        keys: folder of the unseal key and the root token.
+        joins: it is not initialized, but joins another one, whose key is its own.
+    """
     status = health(address, ca_file)
+    if joins and (status == UNINITIALIZED or not (keys / UNSEAL_KEY).exists()):
+        return
     with client(address, ca_file) as vault:
         if status == UNINITIALIZED:
             drawn = vault.sys.initialize(secret_shares=1, secret_threshold=1)
@@ -59,8 +68,11 @@ def attend(address: str, ca_file: Path, keys: Path) -> None:
             vault.sys.submit_unseal_key((keys / UNSEAL_KEY).read_text(encoding="ascii"))
 
 
-def attend_for_ever(address: str, ca_file: Path, keys: Path, clock: Clock) -> None:
-    """Keep Vault unsealed until this process is ended."""
+def attend_for_ever(addresses: Sequence[str], ca_file: Path, keys: Path, clock: Clock) -> None:
+    """Keep the nodes of Vault unsealed until this process is ended; all but the first join it."""
+    first, *others = addresses
     while True:
-        attend(address, ca_file, keys)
+        attend(first, ca_file, keys)
+        for other in others:
+            attend(other, ca_file, keys, joins=True)
         clock.sleep(_POLL_S)
