@@ -62,6 +62,14 @@ def test_a_secret_without_rotation_is_refused() -> None:
         planner.admit(NEW, replace(UNDER_WAY, rotation_enabled=False))
 
 
+def test_a_token_that_stays_unseen_is_refused() -> None:
+    """Without rotation that is said; else the token is one of a rotation that is over, or of none."""
+    assert str(planner.unseen("stray", UNDER_WAY)).startswith(f"token-unknown: {ARN} has no version stray with a label. Nothing")
+    never = replace(UNDER_WAY, rotation_enabled=False)
+    assert planner.admit("stray", never) is Admission.UNSEEN
+    assert str(planner.unseen("stray", never)).startswith(f"rotation-disabled: Rotation isn't enabled for {ARN}. Enable")
+
+
 def test_a_replica_is_refused() -> None:
     """A replica is rotated where its primary is; the primary itself is not refused."""
     with pytest.raises(RotationError, match=refusal("replica-region", ARN, "eu-west-1", "Rotate it in eu-west-1")):

@@ -132,11 +132,7 @@ class Engine:
             return planner.admit(request.token, latest[-1]) is not Admission.UNSEEN
 
         if not self._store.eventually(visible):
-            raise RotationError(
-                "token-unknown",
-                f"{latest[-1].arn} has no version {request.token} with a label.",
-                "Nothing is to be done: its rotation was ended or overtaken, or it never began.",
-            )
+            raise planner.unseen(request.token, latest[-1])
         return latest[-1] if planner.admit(request.token, latest[-1]) is Admission.PROCEED else None
 
     def _create(self, request: Request, seen: Description) -> None:

@@ -40,13 +40,11 @@ def admit(token: str, seen: Description) -> Admission:
         RotationError: ``managed-elsewhere``, ``replica-region``, ``rotation-disabled``, ``token-not-pending``.
     """
     refuse_foreign(seen)
-    if not seen.rotation_enabled:
-        raise RotationError(
-            "rotation-disabled", f"Rotation isn't enabled for {seen.arn}.", "Enable it: aws secretsmanager rotate-secret ..."
-        )
     labels = seen.stages.labels.get(token)
     if labels is None:
         return Admission.UNSEEN
+    if not seen.rotation_enabled:
+        raise _disabled(seen)
     if CURRENT in labels:
         return Admission.DONE
     if PENDING not in labels:
@@ -56,6 +54,23 @@ def admit(token: str, seen: Description) -> Admission:
             "Nothing is to be done: a later rotation has overtaken this one.",
         )
     return Admission.PROCEED
+
+
+def unseen(token: str, seen: Description) -> RotationError:
+    """What a token comes to that didn't appear for as long as reads may lag."""
+    if not seen.rotation_enabled:
+        return _disabled(seen)
+    return RotationError(
+        "token-unknown",
+        f"{seen.arn} has no version {token} with a label.",
+        "Nothing is to be done: its rotation was ended or overtaken, or it never began.",
+    )
+
+
+def _disabled(seen: Description) -> RotationError:
+    return RotationError(
+        "rotation-disabled", f"Rotation isn't enabled for {seen.arn}.", "Enable it: aws secretsmanager rotate-secret ..."
+    )
 
 
 def refuse_foreign(seen: Description) -> None:
