@@ -125,6 +125,21 @@ def test_a_value_that_can_not_be_rotated_to_is_taken_back(bed: Bed, run: Run) ->
     user.login(user.current)
 
 
+def test_a_version_that_waits_for_somebody_else_is_kept(bed: Bed, run: Run) -> None:
+    """Its value isn't to blame: repair says what is, and finishes once that is mended."""
+    user = bed.user("dual")
+    user.rotate()
+    token = user.begin().token
+    bed.execute("ALTER USER %s@'%%' ACCOUNT LOCK", user.name)
+    code, printed = run("repair", user.secret)
+    assert (code, "is locked" in printed) == (5, True)
+    assert bed.amazon.service.stages(user.secret)["AWSPENDING"] == token
+    bed.execute("ALTER USER %s@'%%' ACCOUNT UNLOCK", user.name)
+    assert run("repair", user.secret)[0] == 0
+    assert bed.amazon.service.stages(user.secret)["AWSCURRENT"] == token
+    user.login(user.current)
+
+
 def test_a_dry_run_changes_nothing(bed: Bed, run: Run) -> None:
     """It says whether a rotation would work."""
     user = bed.user("dual")
