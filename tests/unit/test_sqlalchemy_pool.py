@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool, QueuePool
 from tests.simulators.clock import MovableClock
 from tests.simulators.fork import in_a_fork
 
@@ -24,16 +25,32 @@ TTL_S = 600
 CRIPPLED = 1142
 
 
+class Cursor(sqlite3.Cursor):
+    """Refuses statements of users that are crippled."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """Run a statement."""
+        if self.connection.user in self.connection.crippled:
+            raise sqlite3.OperationalError(CRIPPLED, "SELECT command denied to user")
+        return super().execute(*arguments)
+
+
 class Connection(sqlite3.Connection):
     """A connection that knows its user.
 
     Attributes:
         user: who connected.
+        crippled: users whose statements fail.
         ended: whether somebody hung up.
     """
 
     user = ""
+    crippled: frozenset[str] | set[str] = frozenset()
     ended = False
+
+    def cursor(self, *_: object) -> Cursor:  # type: ignore[override]
+        """A cursor of ours."""
+        return super().cursor(Cursor)
 
     def close(self) -> None:
         """Hang up."""
@@ -64,7 +81,6 @@ class Database:
         self._number = 0
         connector = Connector(self._read, self._lease_is_dead, self._connect, {"host": "db"}, self.clock)
         self.engine = create_engine("sqlite://", creator=creator(connector), **({"poolclass": QueuePool} | options))
-        event.listen(self.engine, "before_cursor_execute", self._before)
 
     def _read(self) -> VaultSecret:
         kept = self._secret
@@ -84,17 +100,13 @@ class Database:
         if self.refusals:
             raise self.refusals.pop(0)
         connection = sqlite3.connect(":memory:", factory=Connection, check_same_thread=False)
-        connection.user = user
+        connection.user, connection.crippled = user, self.crippled
         self.made.append(connection)
         return connection
 
-    def _before(self, connection: Any, *_: object) -> None:
-        if connection.connection.dbapi_connection.user in self.crippled:
-            raise sqlite3.OperationalError(CRIPPLED, "SELECT command denied to user")
-
-    def user(self, engine: Engine | None = None) -> str:
+    def user(self) -> str:
         """Who runs a statement."""
-        with (engine or self.engine).connect() as connection:
+        with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
             return str(connection.connection.dbapi_connection.user)  # type: ignore[union-attr]
 

@@ -66,7 +66,9 @@ def _listen() -> None:
     """Hear of every pool's connections, once; whoever else calls the creator has no such events."""
     if "sqlalchemy" not in sys.modules:
         return
-    from sqlalchemy import Engine, Pool, event  # noqa: PLC0415 - see the module's rules
+    from sqlalchemy import event  # noqa: PLC0415 - see the module's rules
+    from sqlalchemy.engine import Engine  # noqa: PLC0415 - as above
+    from sqlalchemy.pool import Pool  # noqa: PLC0415 - as above
 
     if not event.contains(Pool, "checkout", _on_checkout):
         event.listen(Pool, "checkout", _on_checkout)
