@@ -1,0 +1,182 @@
+"""What is generated for MySQL, against its documented grammar and rules. No MySQL server has seen it: see docs/rotation.md."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.simulators.clock import MovableClock
+from tests.simulators.mysql_accounts import Account, SimulatedMySql, stored
+from tests.simulators.secrets_manager import SimulatedSecretsManager
+from tests.simulators.secrets_manager_http import Served, served
+
+from vaultgate_ops.rotation.driver import Driver
+from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.model import Request
+from vaultgate_ops.rotation.rotation import STRATEGIES, build
+from vaultgate_ops.rotation.service import SecretsManager
+from vaultgate_ops.rotation.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:rotate"
+HOST = "shop.example.com"
+RICH = (
+    "REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 PASSWORD EXPIRE NEVER ACCOUNT UNLOCK PASSWORD HISTORY 5"
+    " PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT OPTIONAL FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 1"
+)
+
+
+class Shop:
+    """A secret, its server and the function."""
+
+    def __init__(self, amazon: Served, strategy: str, version: str = "8.0.36") -> None:
+        self.server, self.amazon, self.client, clock = SimulatedMySql(version), amazon, amazon.client(), MovableClock()
+        self.server.accounts["root", "%"] = Account(stored("root's"))
+        self.server.accounts["app", "%"] = Account(stored("first"), granted=["GRANT SELECT ON `shop`.* TO {0}"])
+        master = json.dumps({"username": "root", "password": "root's", "host": HOST})
+        arn = self.client.create_secret(Name=f"master-{uuid.uuid4()}", SecretString=master)["ARN"]
+        value = {"engine": "mysql", "host": HOST, "username": "app", "password": "first", "strategy": strategy, "masterarn": arn}
+        self.name = f"app-{uuid.uuid4()}"
+        self.client.create_secret(Name=self.name, SecretString=json.dumps(value))
+        self.engine = build(load({}, STRATEGIES), SecretsManager(self.client, clock), clock, connect=self.server.connect)
+        self.driver = Driver(lambda event: self.engine.step(Request.parse(event)), clock, attempts=1)
+        self.values = [self.login()]
+
+    def login(self) -> tuple[str, str]:
+        """Of AWSCURRENT."""
+        value = json.loads(self.amazon.service.value(self.name))
+        return value["username"], value["password"]
+
+    def rotate(self) -> None:
+        """Once."""
+        self.client.rotate_secret(SecretId=self.name, ClientRequestToken=str(uuid.uuid4()), RotationLambdaARN=FUNCTION)
+        rotation = self.amazon.service.rotations.pop()
+        self.driver.drive(rotation)
+        self.amazon.service.end(rotation)
+        self.values.append(self.login())
+
+    def works(self) -> list[bool]:
+        """The values, the newest first."""
+        return [self.server.admits(*login) for login in reversed(self.values)]
+
+    def changes(self) -> list[str]:
+        """The statements that changed something, since this was last called."""
+        found = [line for line in self.server.statements if not line.startswith(("SELECT", "SHOW", "SET SESSION"))]
+        self.server.statements.clear()
+        return found
+
+
+@pytest.fixture
+def amazon() -> Iterator[Served]:
+    """A Secrets Manager."""
+    with served(SimulatedSecretsManager(MovableClock())) as found:
+        yield found
+
+
+def test_dual(amazon: Served) -> None:
+    """One statement for each rotation; the one before the current works, the one before that doesn't."""
+    shop = Shop(amazon, "dual")
+    for expected in ([True, True], [True, True, False], [True, True, False, False]):
+        shop.rotate()
+        assert shop.works() == expected
+        assert shop.changes() == ["ALTER USER %s@%s IDENTIFIED BY %s RETAIN CURRENT PASSWORD"]
+    assert shop.engine.sweep(shop.name) == "too early"
+
+
+def test_dual_discards(amazon: Served) -> None:
+    """The sweeper ends the older password and leaves the current one."""
+    shop = Shop(amazon, "dual")
+    value = {**json.loads(amazon.service.value(shop.name)), "grace_s": 0}
+    shop.client.put_secret_value(SecretId=shop.name, SecretString=json.dumps(value))
+    shop.rotate()
+    shop.changes()
+    assert shop.engine.sweep(shop.name) == "swept"
+    assert shop.changes() == ["ALTER USER %s@%s DISCARD OLD PASSWORD"]
+    assert shop.works() == [True, False]
+    assert shop.engine.sweep(shop.name) == "nothing to do"
+
+
+def test_dual_after_a_rotation_that_was_called_off(amazon: Served) -> None:
+    """The current password has become the secondary one: it is made primary first, else RETAIN would lose it."""
+    shop = Shop(amazon, "dual")
+    account = shop.server.accounts["app", "%"]
+    account.primary, account.secondary = stored("called off"), account.primary
+    shop.rotate()
+    assert shop.changes() == [
+        "ALTER USER %s@%s IDENTIFIED BY %s",
+        "ALTER USER %s@%s IDENTIFIED BY %s RETAIN CURRENT PASSWORD",
+    ]
+    assert shop.works() == [True, True]
+
+
+def test_alternating(amazon: Served) -> None:
+    """The twin gets options, grants, roles and default roles, by MySQL's own statements; then the two change places."""
+    shop = Shop(amazon, "alternating")
+    model = shop.server.accounts["app", "%"]
+    model.options, model.default_roles = RICH, "`reader`@`%`,`writer`@`%`"
+    model.granted += [
+        "GRANT SELECT (`id`), INSERT (`id`) ON `shop`.`orders` TO {0} WITH GRANT OPTION",
+        "GRANT `reader`@`%` TO {0}",
+    ]
+    shop.rotate()
+    twin = shop.server.accounts["app_clone", "%"]
+    assert (twin.options, twin.default_roles) == (RICH, model.default_roles)
+    made = shop.changes()
+    assert made[1:] == [
+        "GRANT SELECT ON `shop`.* TO %s@%s",
+        "GRANT INSERT (`id`), SELECT (`id`) ON `shop`.`orders` TO %s@%s WITH GRANT OPTION",
+        "GRANT `reader`@`%%` TO %s@%s",
+        "SET DEFAULT ROLE `reader`@`%%`, `writer`@`%%` TO %s@%s",
+    ]
+    assert made[0].startswith("CREATE USER %s@%s IDENTIFIED BY %s REQUIRE SSL WITH")
+    twin.granted = ["GRANT SELECT ON `shop`.* TO {0}"]
+    model.granted = ["GRANT SELECT ON `shop`.* TO {0}", "GRANT DELETE ON `shop`.* TO {0}"]
+    twin.default_roles = ""
+    shop.rotate()
+    assert shop.changes()[1:] == ["REVOKE DELETE ON `shop`.* FROM %s@%s", "SET DEFAULT ROLE NONE TO %s@%s"]
+    shop.rotate()
+    assert shop.works() == [True, True, False, False]
+
+
+def test_alternating_locks(amazon: Served) -> None:
+    """The idle user is locked when its time is over, and unlocked by the next rotation."""
+    shop = Shop(amazon, "alternating")
+    value = {**json.loads(amazon.service.value(shop.name)), "grace_s": 0}
+    shop.client.put_secret_value(SecretId=shop.name, SecretString=json.dumps(value))
+    shop.rotate()
+    assert shop.engine.sweep(shop.name) == "swept"
+    assert shop.works() == [True, False]
+    shop.rotate()
+    assert shop.works()[:2] == [True, True]
+
+
+def test_single(amazon: Served) -> None:
+    """A user changes its own password."""
+    shop = Shop(amazon, "single")
+    shop.rotate()
+    assert shop.changes() == ["ALTER USER USER() IDENTIFIED BY %s"]
+    assert shop.works() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("version", "strategy", "code"),
+    [("8.0.13", "dual", "strategy-unfit"), ("5.7.44", "dual", "strategy-unfit"), ("10.3.39-MariaDB", "dual", "strategy-unfit")],
+)
+def test_servers_that_know_one_password_only(amazon: Served, version: str, strategy: str, code: str) -> None:
+    """They are told by their version, before anything is changed."""
+    shop = Shop(amazon, strategy, version)
+    with pytest.raises(RotationError, match=code):
+        shop.rotate()
+    assert shop.changes() == []
+
+
+def test_a_plugin_that_cant_be_compared(amazon: Served) -> None:
+    """Whoever logs in by something else is left alone."""
+    shop = Shop(amazon, "dual")
+    shop.server.accounts["app", "%"].plugin = "sha256_password"
+    with pytest.raises(RotationError, match=r"strategy-unfit.*sha256_password"):
+        shop.rotate()
