@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.simulators.vault import SERVER_ID, SimulatedVault, over_http
 import vaultgate
 from vaultgate.client import Client, has_extension, without_extension
 from vaultgate.errors import ConfigurationError, Denied, Refused
+from vaultgate.model import Origin, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,6 +208,40 @@ client.read({KV!r})
     assert (run.returncode, run.stderr) == (0, "")
     assert list(laptop.vault.tokens) == [laptop.vault.root_token]
     assert (laptop.vault.count(*LOGIN), laptop.vault.count(*REVOKE)) == (3, 3)
+
+
+def test_workers_of_multiprocessing_leave_nothing_behind(laptop: Laptop) -> None:
+    """So do children of `multiprocessing`, which don't end as other processes do."""
+    run = laptop.run(f"""
+import multiprocessing
+context = multiprocessing.get_context("fork")
+workers = [context.Process(target=client.read, args=({KV!r},)) for _ in range(2)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+""")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert list(laptop.vault.tokens) == [laptop.vault.root_token]
+    assert (laptop.vault.count(*LOGIN), laptop.vault.count(*REVOKE)) == (2, 2)
+
+
+def test_by_approle(laptop: Laptop, tmp_path: Path) -> None:
+    """A laptop that has no IAM role logs in by AppRole, with two files."""
+    files = {}
+    for name, asked in (("ROLE_ID", "GET"), ("SECRET_ID", "POST")):
+        path = f"auth/approle/role/records/{name.lower().replace('_', '-')}"
+        request = Request(asked, f"/v1/{path}", (("X-Vault-Token", laptop.vault.root_token),), b"{}" if asked == "POST" else b"")
+        answer = laptop.vault.exchange(Origin("http", "127.0.0.1", 1), request, float("inf"))
+        file = tmp_path / name
+        file.touch(0o600)
+        file.write_text(json.loads(answer.body)["data"][name.lower()])
+        files[f"VAULTGATE_APPROLE_{name}_FILE"] = str(file)
+    environ = {"VAULT_ADDR": laptop.environ["VAULT_ADDR"], "VAULTGATE_AUTH_METHOD": "approle"} | files
+    client, alone = without_extension(environ, laptop.clock)
+    assert client.read(KV).data["data"]["greeting"] == "hello"
+    alone.close()
+    assert list(laptop.vault.tokens) == [laptop.vault.root_token]
 
 
 def test_it_speaks_when_asked_to(laptop: Laptop) -> None:

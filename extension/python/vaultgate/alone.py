@@ -88,6 +88,10 @@ class Alone:
                 log = Log(sys.stderr, settings.log_level if self._environ.get("VAULT_LOG_LEVEL") else "warn", self._clock)
                 networks = Connections(self._clock, settings.tls), Connections(self._clock)
                 self._networks = networks
+                if "multiprocessing.util" in sys.modules:
+                    from multiprocessing.util import Finalize  # noqa: PLC0415 - its children have a list of their own for `atexit`
+
+                    Finalize(None, self.close, exitpriority=0)
                 self._broker = broker_of(
                     settings, self._environ, self._clock, log, invalidated=self._take_back, networks=networks
                 )
