@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.simulators.lambda_api import lambda_api
 
 from vaultgate.generation import folder_of
-from vaultgate_ops.local import paths, processes
+from vaultgate_ops.local import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.simulators.lambda_api import LambdaApi
 
@@ -43,6 +44,11 @@ class Reply:
         self.text = text
 
     @property
+    def ok(self) -> bool:
+        """Whether the status is a success."""
+        return self.status // 100 == 2
+
+    @property
     def document(self) -> Any:
         """The JSON in it."""
         return json.loads(self.text)
@@ -55,15 +61,16 @@ class Life:
         environment: what Lambda gives it; `LANG` and `PATH` are added.
         api: Lambda.
         port: where its door is.
+        command: how its launcher is started, where not from the built layer.
     """
 
-    def __init__(self, environment: Mapping[str, str], api: LambdaApi, port: int, launcher: Path | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str], api: LambdaApi, port: int, command: Sequence[str | Path] = ()) -> None:
         self.port = port
-        self._api = api
+        self.api = api
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end of the life
         path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
         self.process = subprocess.Popen(
-            [launcher or paths.build_folder() / "layer/extensions/vaultgate"],
+            command or [paths.build_folder() / "layer/extensions/vaultgate"],
             env={"LANG": "C.UTF-8", "PATH": path, "AWS_LAMBDA_RUNTIME_API": api.origin.authority} | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -83,14 +90,14 @@ class Life:
 
     def until_ready(self) -> Self:
         """Wait until the extension has called Next for the first time: its init is over."""
-        self._api.until_asked(1)
+        self.api.until_asked(1)
         return self
 
     def invoke(self) -> None:
         """An invocation, up to the extension's next call of Next."""
-        before = self._api.calls.count("event/next")
-        self._api.invoke()
-        self._api.until_asked(before + 1)
+        before = self.api.calls.count("event/next")
+        self.api.invoke()
+        self.api.until_asked(before + 1)
 
     def ask(self, path: str, method: str = "GET", body: object = None, **headers: str) -> Reply:
         """Ask the door for a path below /v1/, as a function would; underscores in a header's name stand for hyphens."""
@@ -105,7 +112,7 @@ class Life:
 
     def shut_down(self) -> int:
         """SHUTDOWN; the exit code."""
-        self._api.shut_down()
+        self.api.shut_down()
         return self.process.wait(_END_S)
 
     def kill(self) -> None:
@@ -127,17 +134,20 @@ class Life:
 
 
 @contextmanager
-def life(environment: Mapping[str, str], launcher: Path | None = None) -> Iterator[Life]:
+def life(environment: Mapping[str, str], command: Sequence[str | Path] = ()) -> Iterator[Life]:
     """Start an extension on a port of its own; killed at the end of the block if it still lives.
 
     Args:
         environment: its `VAULTGATE_LISTEN` doesn't count.
-        launcher: another than that of the built layer.
+        command: how the launcher is started, where not from the built layer.
     """
-    port = processes.free_port()
-    listen = {"VAULTGATE_LISTEN": f"127.0.0.1:{port}"}
-    with lambda_api() as api, Life(dict(environment) | listen, api, port, launcher) as one:
-        yield one
+    with socket.socket() as held, lambda_api() as api:
+        # As long as somebody holds the port, and lets others have it too, no conversation of anybody's is given it.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        with Life(dict(environment) | {"VAULTGATE_LISTEN": f"127.0.0.1:{port}"}, api, port, command) as one:
+            yield one
 
 
 def live_in_order(environment: Mapping[str, str], lives: int) -> frozenset[str]:

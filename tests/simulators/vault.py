@@ -179,6 +179,10 @@ class SimulatedVault:
         """Answer the next requests so, or fail them so, without looking at them."""
         self._next.extend(outcomes)
 
+    def forget_next(self) -> None:
+        """Answer the next requests by looking at them again."""
+        self._next.clear()
+
     def revoke_tokens(self) -> None:
         """Somebody revokes every token a login gave, and Vault its leases."""
         with self._lock:

@@ -30,7 +30,7 @@ BAD = {
     "VAULT_LOG_LEVEL": ["loud"],
     "VAULT_RUN_MODE": ["files", "both"],
     "VAULT_SECRET_PATH": ["/", "secret//data", "secret/../sys/raw", "secret/data/a\x00", "secret/data/a?version=2#3"],
-    "VAULT_SECRET_FILE": ["secret.json", "/", "/srv/vault/", "/srv/../etc/passwd", "/srv//a", "/srv/a\x00b"],
+    "VAULT_SECRET_FILE": ["../secret.json", "/", "/srv/vault/", "app/", "/srv/../etc/passwd", "/srv//a", "/srv/a\x00b"],
     "VAULTGATE_AUTH_METHOD": ["jwt", "iam"],
     "VAULTGATE_APPROLE_ROLE_ID_FILE": ["role-id", "/srv/../x"],
     "VAULTGATE_APPROLE_ROLE_ID": ["rôle"],
@@ -526,3 +526,10 @@ def test_rate_limit(text: str, limit: tuple[float, int]) -> None:
     """A rate, and a burst after a colon; without one a second's worth may come at once, one request at least."""
     assert load(NEEDED | {"VAULT_RATE_LIMIT": text}).rate_limit == limit
     assert load(NEEDED).rate_limit is None
+
+
+def test_a_files_place_may_be_relative() -> None:
+    """A place that isn't absolute is below /tmp/vault, as in HashiCorp's extension."""
+    paths = {"VAULT_SECRET_PATH_A": "secret/data/a", "VAULT_SECRET_PATH_B": "secret/data/b"}
+    plans = load(NEEDED | paths | {"VAULT_SECRET_FILE_A": "a.json", "VAULT_SECRET_FILE_B": "b/b.json"}).files
+    assert [plan.file for plan in plans] == ["/tmp/vault/a.json", "/tmp/vault/b/b.json"]  # noqa: S108 - nothing is written

@@ -124,11 +124,11 @@ def test_endings_that_are_options(ending: str) -> None:
 
 def test_all_problems_at_once() -> None:
     """What is wrong with several files, and with other settings, is told in one go."""
-    found = problems(VAULT_SECRET_PATH_A="a//b", VAULT_SECRET_FILE_B="b", VAULTGATE_FILE_C_MODE="x", VAULTGATE_GARD="open")
+    found = problems(VAULT_SECRET_PATH_A="a//b", VAULT_SECRET_FILE_B="b/", VAULTGATE_FILE_C_MODE="x", VAULTGATE_GARD="open")
     for words in (
         "VAULT_SECRET_PATH_A='a//b' is not",
         "VAULT_SECRET_PATH_A needs",
-        "VAULT_SECRET_FILE_B='b' is not",
+        "VAULT_SECRET_FILE_B='b/' is not",
         "VAULT_SECRET_FILE_B needs",
         "VAULTGATE_FILE_C_MODE='x' is not",
         "VAULTGATE_FILE_C_MODE needs",

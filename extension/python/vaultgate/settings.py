@@ -22,6 +22,7 @@ from vaultgate.values import (
     rate_limit,
     role_arn,
     secret,
+    secret_file,
     secret_path,
     size,
     template,
@@ -78,7 +79,7 @@ SETTINGS = (
     ),
     Setting("VAULT_NAMESPACE", word, None, "the namespace of the login and of proxied calls that name none"),
     Setting("VAULT_CACERT", str, None, "PEM file to trust instead of the system's certificates"),
-    Setting("VAULT_CAPATH", str, None, "folder of PEM files to trust"),
+    Setting("VAULT_CAPATH", str, None, "folder of PEM files to trust, whatever they are called, where VAULT_CACERT is not set"),
     Setting("VAULT_CLIENT_CERT", str, None, "PEM file of our certificate, for Vaults that ask for one"),
     Setting("VAULT_CLIENT_KEY", str, None, "PEM file of its key"),
     Setting("VAULT_TLS_SERVER_NAME", word, None, "the name to expect in Vault's certificate"),
@@ -113,9 +114,9 @@ SETTINGS = (
     ),
     Setting(
         "VAULT_SECRET_FILE",
-        file_path,
+        secret_file,
         "/tmp/vault/secret.json",  # noqa: S108 - HashiCorp's place for it; in Lambda nobody else is there
-        "where that file goes; with _X there is no default",
+        "where that file goes, below /tmp/vault if it isn't absolute; with _X there is no default",
         "VAULT_SECRET_FILE[_X]",
     ),
     Setting(

@@ -247,10 +247,11 @@ def _tls_context(tls: TlsSettings | None) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif tls.ca_file or tls.ca_folder:
-        try:
-            context.load_verify_locations(tls.ca_file, tls.ca_folder)
-        except OSError as error:
-            raise ConfigurationError([f"VAULT_CACERT={tls.ca_file!r} is not a readable PEM bundle"]) from error
+        for variable, file in _trusted(tls):
+            try:
+                context.load_verify_locations(file)
+            except OSError as error:
+                raise ConfigurationError([f"{variable}: {file!r} is not a readable PEM bundle"]) from error
     else:
         context.load_default_certs()
     if tls.client_certificate:
@@ -261,13 +262,26 @@ def _tls_context(tls: TlsSettings | None) -> ssl.SSLContext:
     return context
 
 
+def _trusted(tls: TlsSettings) -> list[tuple[str, str]]:
+    """The files with certificates to trust, each after its variable; a bundle wins over a folder, as for Vault's own clients.
+
+    The folder's files count whatever they are called: OpenSSL's own way with a folder wants them renamed to hashes.
+    """
+    if tls.ca_file:
+        return [("VAULT_CACERT", tls.ca_file)]
+    folder = tls.ca_folder or ""
+    found = [f"{where}/{name}" for where, _, names in os.walk(folder) for name in names] if folder else []
+    return [("VAULT_CAPATH", file) for file in sorted(found)]
+
+
 def require_readable(tls: TlsSettings) -> None:
     """Look whether the certificate files can be read, before anything depends on it; `ssl` is not needed for that.
 
     Raises:
         ConfigurationError: all that can't.
     """
-    named = (("VAULT_CACERT", tls.ca_file), ("VAULT_CLIENT_CERT", tls.client_certificate), ("VAULT_CLIENT_KEY", tls.client_key))
+    ours = (("VAULT_CLIENT_CERT", tls.client_certificate), ("VAULT_CLIENT_KEY", tls.client_key))
+    named = (*_trusted(tls), *ours)
     problems = []
     for variable, path in named:
         if path is None:

@@ -28,6 +28,7 @@ _LABEL = 63  # RFC 1035, section 2.3.4; longer ones make Python's resolver raise
 _LAST_PORT = 65535
 _OPERATIONS = {name: name for name in ("GET", "LIST", "POST", "PATCH", "DELETE")} | {"HEAD": "GET", "PUT": "POST"}
 _SHAPE = frozenset("/*")
+_SECRETS = "/tmp/vault"  # noqa: S108 - HashiCorp's place for them; in Lambda nobody else is there
 _PLAIN_PARTS = frozenset({"", ".", ".."})  # what no part of a path may be
 
 
@@ -238,6 +239,11 @@ def file_path(text: str) -> str:
     if root or not parts or not _PLAIN_PARTS.isdisjoint(parts) or "\0" in text:
         raise ValueError("is not the absolute path of a file, such as /tmp/vault/secret.json")
     return text
+
+
+def secret_file(text: str) -> str:
+    """Where a secret's file is to be: absolute, or below /tmp/vault as HashiCorp's extension has it."""
+    return file_path(text if text.startswith("/") else f"{_SECRETS}/{text}")
 
 
 def file_mode(text: str) -> int:
