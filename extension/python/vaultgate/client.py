@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vaultgate.transport import Transport
     from vaultgate.vault_secret import VaultSecret
 
-__all__ = ["Client", "close", "mysql", "read", "restore", "sqlalchemy_creator"]
+__all__ = ["Client", "close", "mysql", "read", "restore", "sqlalchemy_creator", "use"]
 
 _NOWHERE = ("127.0.0.1", 0)
 # Longer than the extension may wait for Vault: it is the one that knows the deadline.
@@ -122,6 +122,18 @@ def _beside_extension(door: Transport, clock: Clock) -> Client:
     except ValueError as error:
         raise ConfigurationError([f"VAULTGATE_LISTEN or VAULT_CLIENT_TIMEOUT {error}"]) from None
     return Client(listen, timeout_s + _GRACE_S, door, clock, Watch(listen), shown=_shown(listen))
+
+
+def use(made: Client | None) -> Client | None:
+    """Let this module's functions use a client from now on; None for the one that the environment describes.
+
+    Returns:
+        The one that they used until now, if they had one.
+    """
+    global _default
+    with _making:
+        before, _default = _default, made
+    return before
 
 
 def close() -> None:

@@ -23,12 +23,28 @@ from vaultgate.model import Answer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from vaultgate.broker import Broker
     from vaultgate.guard import Rules
     from vaultgate.log import Log
     from vaultgate.model import Request
     from vaultgate.secret import Secret
+
+    class Behind(Protocol):
+        """Who answers behind the door: `broker.Broker`, or a double of it."""
+
+        def answer(self, request: Request, deadline: float) -> Answer:
+            """Answer what the guard let pass."""
+
+        def deadline(self) -> float:
+            """Steady seconds by which a call that starts now must be over."""
+
+        def health(self) -> dict[str, object]:
+            """How things stand, without a secret."""
+
+        def token(self, deadline: float) -> object:
+            """Log in, if that has not happened."""
+
 
 HEALTH_PATH = "/v1/sys/vaultgate/health"
 RESTORE_PATH = "/v1/sys/vaultgate/restore"
@@ -113,7 +129,7 @@ class Proxy:
     def __init__(
         self,
         listener: socket.socket,
-        broker: Broker,
+        broker: Behind,
         mode: str,
         log: Log,
         sleep: Sleep | None = None,
