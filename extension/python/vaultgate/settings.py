@@ -160,7 +160,12 @@ SETTINGS = (
         "cluster's server id: `https://dr:8200#server-id`",
     ),
     Setting("VAULTGATE_EXEC_NEXT", file_path, None, "the wrapper script that vaultgate-exec hands over to; see lambda.md"),
-    Setting("VAULTGATE_LISTEN", listen_address, "127.0.0.1:8200", "the loopback address of the proxy"),
+    Setting(
+        "VAULTGATE_LISTEN",
+        listen_address,
+        "127.0.0.1:8200",
+        "the loopback address of the proxy; outside Lambda vaultgate.client looks for one only where this is set",
+    ),
     Setting(
         "VAULTGATE_START",
         choice("overlap", "early", "ready"),
