@@ -247,3 +247,72 @@ def test_an_answer_is_taken_for_what_can_not_be_renewed() -> None:
     plain = entry(ttl_s=60)
     assert (plain.owner, plain.renewable, plain.first_ttl_s, plain.used) == ("", False, 60, False)
     assert Entry(plain.answer, "", plain.lifetime, first_ttl_s=5).first_ttl_s == 5
+
+
+def test_a_renewal_weighs_once() -> None:
+    """The same answer with a new life takes the old one's place and its weight."""
+    shelf = Shelf(10 * WEIGHT)
+    first = entry()
+    shelf.put(key("a"), first)
+    assert shelf.put(key("a"), first.renewed(Lifetime(NOW, 120)))
+    assert repr(shelf) == f"Shelf(1 entries, {WEIGHT} of {10 * WEIGHT} bytes)"
+
+
+def test_putting_says_whether_it_is_kept() -> None:
+    """Whoever puts an answer that is larger than the shelf hears that nobody keeps it."""
+    shelf = Shelf(WEIGHT)
+    assert shelf.put(key("a"), entry()) is True
+    assert shelf.put(key("a"), entry(b"x" * WEIGHT)) is False
+
+
+def test_the_revision_rises_with_what_is_taken_back() -> None:
+    """Each time a copy of what was handed out may be untrue, the revision rises; a first answer, a renewal and age leave it."""
+    shelf = Shelf(3 * WEIGHT)
+    seen = [shelf.revision]
+
+    def risen() -> bool:
+        seen.append(shelf.revision)
+        return seen[-1] > seen[-2]
+
+    first = entry(lease_id="a", ttl_s=60)
+    shelf.put(key("a"), first)
+    shelf.put(key("a"), first.renewed(Lifetime(NOW, 60)))
+    shelf.put(key("b"), entry(lease_id="", ttl_s=50))
+    shelf.look(key("b"), Instant(1e9 + 55, 0))
+    assert not risen()
+    shelf.put(key("a"), entry(lease_id="another"))
+    assert risen()
+    shelf.drop_lease("another")
+    assert risen()
+    shelf.put(key("c"), entry(lease_id=""))
+    shelf.drop_touched("c")
+    assert risen()
+
+
+def test_making_room_for_what_has_no_lease_is_told() -> None:
+    """A lease-less answer that has to make room is one that no write can take back any more; a leased one has its lease."""
+    for lease_id, rises in (("", True), ("lease", False)):
+        shelf = Shelf(2 * WEIGHT)
+        for name in ("old", "a"):
+            shelf.put(key(name), entry(lease_id=lease_id))
+        before = shelf.revision
+        for count in (1, 2):
+            shelf.put(key(f"new-{count}"), entry(lease_id=lease_id))
+            assert (shelf.revision == before + count) is rises
+
+
+def test_what_is_past_can_be_taken_once() -> None:
+    """An answer without a lease that is over can be had once more, and leaves the shelf; a fresh or a leased one stays."""
+    shelf = Shelf(10 * WEIGHT)
+    over = Instant(1e9 + 60, 0)
+    shelf.put(key("plain"), entry(b"old", lease_id=""))
+    shelf.put(key("leased"), entry(lease_id="lease"))
+    assert shelf.take_past(key("plain"), NOW) is None
+    assert shelf.take_past(key("leased"), over) is None
+    assert shelf.take_past(key("absent"), over) is None
+    assert len(shelf) == 2
+    taken = shelf.take_past(key("plain"), over)
+    assert taken is not None
+    assert taken.answer.body == b"old"
+    assert shelf.take_past(key("plain"), over) is None
+    assert len(shelf) == 1

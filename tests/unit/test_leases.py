@@ -99,6 +99,15 @@ def test_what_never_ends_is_never_due() -> None:
     assert not due(Lifetime(Instant(1e9, 0), float("inf")), Instant(2e9, 1e9))
 
 
+@pytest.mark.parametrize(
+    ("wall", "steady", "ended"), [(100, 100, True), (100, 99.9, False), (99.9, 100, False), (1000, 0, False), (0, 1000, False)]
+)
+def test_the_very_end_is_when_both_clocks_say_so(wall: float, steady: float, *, ended: bool) -> None:
+    """Past its margin a lease still exists in Vault: nothing is left to give back only once both clocks are past its end."""
+    life = Lifetime(Instant(1e9, 500), 100, margin_s=50)
+    assert life.ended(Instant(1e9 + wall, 500 + steady)) is ended
+
+
 def test_no_end_stays_no_end() -> None:
     """What never ends is not over in a hundred years, and takes a finite life's end when it is bound to one."""
     sent, now = Instant(1e9, 0), Instant(1e9 + 3.2e9, 3.2e9)
