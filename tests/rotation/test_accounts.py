@@ -36,6 +36,7 @@ def test_a_line_of_mysql() -> None:
         "CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x244124303035 DEFAULT ROLE `a`@`%`,`b`@`%`"
         " REQUIRE NONE WITH MAX_USER_CONNECTIONS 5 PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK PASSWORD HISTORY 3"
         " PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT OPTIONAL FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2"
+        """ ATTRIBUTE '{"comment": "whose it is"}'"""
     )
     options = (
         ("FAILED_LOGIN_ATTEMPTS", "4"),
@@ -69,7 +70,7 @@ def test_no_password_at_all() -> None:
     [
         "CREATE USER",
         "CREATE USER `a`@`b` REQUIRE SOMETHING",
-        "CREATE USER `a`@`b` ATTRIBUTE '{}'",
+        "CREATE USER `a`@`b` SOMETHING ELSE",
         "CREATE USER `a`@`b` PASSWORD X",
     ],
 )

@@ -98,7 +98,7 @@ def test_a_master_of_another_host(store: Managed) -> None:
 def test_a_host_that_the_function_may_contact(store: Managed) -> None:
     """ROTATION_HOSTS vouches too, say for a replica or an alias; letters' case doesn't matter."""
     assert rotators(store, "*.EXAMPLE.com").login(secret("hosted", "alias.example.com")) == Login(**LOGIN)
-    assert refusal(rotators(store, "*.example.com"), secret("hosted", "example.com.evil.org")).code == "host-refused"
+    assert refusal(rotators(store, "*.example.com"), secret("hosted", "db.example.com.evil.org")).code == "host-refused"
 
 
 def test_a_master_that_rds_manages(store: Managed) -> None:

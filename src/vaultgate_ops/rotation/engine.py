@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.rotation.model import Description, Request, SecretValue
-    from vaultgate_ops.rotation.service import SecretsManager
+    from vaultgate_ops.rotation.store import Store
     from vaultgate_ops.rotation.strategies.protocol import Hold, Strategy
 
 _LOOKS = 3
@@ -41,7 +41,7 @@ class Engine:
 
     def __init__(
         self,
-        store: SecretsManager,
+        store: Store,
         choose: Callable[[Mapping[str, object]], Strategy],
         draw: Callable[[], str],
         clock: Clock,

@@ -107,6 +107,8 @@ def parse(line: str) -> Account:
         elif tokens.accept("PASSWORD", "EXPIRE"):
             found = _expiry(tokens)
             expired, expiry = found is None, found or "DEFAULT"
+        elif tokens.accept("ATTRIBUTE") or tokens.accept("COMMENT"):
+            tokens.take("text")  # MySQL's note about a user: nothing that it may do, and each may have its own
         elif not tokens.accept("ACCOUNT", "UNLOCK"):
             name, value = _option(tokens)
             if value != "DEFAULT":
