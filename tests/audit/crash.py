@@ -190,8 +190,9 @@ class Trial:
             _signal(pid, signal.SIGKILL, ended)
         waiting.join()
         self._service.victim = 0
-        self._outcome.deaths += statuses[0] == -signal.SIGKILL
-        if statuses[0] not in {0, -signal.SIGKILL}:
+        # SIGTERM kills as well, before it is listened to.
+        self._outcome.deaths += statuses[0] < 0
+        if statuses[0] > 0:
             self._outcome.problems.append(f"a life ended with {statuses[0]}: {self._said()}")
 
     def _last_life(self, endpoint: str) -> None:

@@ -174,3 +174,33 @@ def test_each_of_two_files_that_begin_alike_keeps_its_record() -> None:
     one, two = known(1, offset=100), known(2, offset=200)
     files = [found(1, name="a"), found(2, name="b")]
     assert reconcile([one, two], files).owed == [Owed(files[0], one), Owed(files[1], two)]
+
+
+def fragment_record(inode: int, *, offset: int = 80) -> Record:
+    """A file in which there never was more than the beginning of an entry."""
+    identity = FileIdentity.of(1, inode, FIRST[:80], ended=True)
+    assert identity is not None
+    return Record(Position(identity, offset), State.DONE, LOG)
+
+
+def test_a_file_that_begins_like_a_fragment_is_not_its_copy() -> None:
+    """The disk was full in the middle of a first entry: the next file's first entry begins alike."""
+    file = found(9, name=f"{LOG}.1")
+    assert reconcile([fragment_record(7)], [file]).owed == [Owed(file, None)]
+
+
+def test_a_file_that_begins_like_a_fragment_in_its_inode_is_not_it() -> None:
+    """As above, and the inode is used again: its first bytes are not to be skipped."""
+    file = found(7, size=500)
+    assert reconcile([fragment_record(7)], [file]).owed == [Owed(file, None)]
+
+
+def test_two_equal_fragments_are_two_files() -> None:
+    """The disk was full twice at the same byte."""
+    file = found(9, name=f"{LOG}.1", size=80, beginning=FIRST[:80])
+    assert reconcile([fragment_record(7)], [file]).owed == [Owed(file, None)]
+
+
+def test_a_fragment_that_was_sent_is_not_owed() -> None:
+    """The same file, with nothing more in it."""
+    assert reconcile([fragment_record(7)], [found(7, size=80, beginning=FIRST[:80])]) == ([], [])

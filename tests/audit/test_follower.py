@@ -437,3 +437,70 @@ def test_a_file_without_an_identity_has_no_position() -> None:
     (track,) = opened(follower, found(1, 0, current=True, beginning=b""))
     with pytest.raises(ValueError, match="no position"):
         _ = track.position
+
+
+def test_a_copy_of_an_open_file_is_left_alone() -> None:
+    """Its lines arrive with the original."""
+    follower = Follower()
+    opened(follower, found(1, current=True))
+    copy = Found(f"{LOG}.bak", 1, 9, 500, 0, head(1))
+    assert follower.scanned([found(1, current=True), copy]) == ([], [])
+
+
+def test_a_file_moved_to_the_path_counts_as_having_been_there() -> None:
+    """Somebody renamed it back; then another one took its place."""
+    follower = Follower()
+    old, back = opened(follower, found(1, modified=1), found(2, modified=2))
+    read_all(follower, old)
+    read_all(follower, back)
+    opened(follower, found(1, modified=1), found(2, modified=2, current=True))
+    follower.saw({}, NOW)
+    act = follower.next(NOW + LINGER_S)
+    assert act is not None
+    assert act.track is old
+
+
+def test_a_compressed_file_that_comes_back_is_read_from_where_it_was() -> None:
+    """Its disk had been away; what was read is not read again, what was sent less far stays so."""
+    follower = Follower([Record(Position(identity(1), 50, 2), State.GONE, LOG)])
+    (track,) = opened(follower, found(1, None))
+    assert (track.offset, track.unread, track.over, track.state) == (50, True, False, State.READING)
+
+
+def test_a_copy_shorter_than_what_was_read_does_not_serve() -> None:
+    """What counts is what was read, not what was sent of it."""
+    follower = Follower()
+    (before,) = opened(follower, found(1, current=True))
+    follower.read(before, 300, NOW)
+    follower.saw({before.key: Stat(0, 0, b"")}, NOW)
+    copy = Found(f"{LOG}.1", 1, 9, 299, 0, head(1))
+    kept, gone = follower.scanned([copy, found(1, 0, current=True, beginning=b"")])
+    assert (kept, gone) == ([], [before])
+
+
+def test_left_out_files_have_names_and_keys_of_their_own() -> None:
+    """A fragment alone is left out as well."""
+    follower = Follower()
+    follower.skip([found(1), found(2, 5, beginning=b'{"aut')])
+    assert [(record.name, record.position.offset) for record in follower.records()] == [(f"{LOG}.1", 500), (f"{LOG}.2", 5)]
+    assert follower.held == []
+    (track,) = opened(follower, found(1), found(2, 6, beginning=b'{"aut'), found(3, 0, current=True, beginning=b""))[:1]
+    assert (track.name, track.offset, track.key) == (f"{LOG}.2", 5, 1)
+
+
+def test_the_file_that_takes_anothers_place_keeps_its_name() -> None:
+    """And gets a key of its own, for whoever holds the files."""
+    follower = Follower()
+    (before,) = opened(follower, found(1, current=True))
+    read_all(follower, before)
+    ((_, after),) = follower.saw({before.key: Stat(0, 0, b"")}, NOW)
+    assert (after.name, after.key) == (LOG, before.key + 1)
+
+
+def test_what_is_known_keeps_its_order_in_the_checkpoint() -> None:
+    """The closed ones first, as they were."""
+    records = [Record(Position(identity(number), 1), State.DONE, LOG) for number in (5, 3, 4)]
+    follower = Follower(records)
+    opened(follower, found(9, modified=-5), found(8, current=True))
+    follower.scanned([found(9, modified=-5), found(8, current=True)])
+    assert [record.position.identity.inode for record in follower.records()] == [5, 3, 4, 9, 8]

@@ -1,20 +1,23 @@
 """Which of the files beside a log are owed, and from where on: the decision after a scan of its folder.
 
 Rules: a file is who its identity says, whatever its name. Where device and inode changed (gzip, a copy, another disk), its
-head alone may tell, and then only a head long enough to be nobody else's. A file that nobody knows is owed from its
-beginning: twice is better than never. A copy of a known file is not owed.
+head alone may tell, and then only a whole line long enough to be nobody else's: fragments may well be alike. A file that nobody
+knows is owed from its beginning: twice is better than never. A copy of a known file is not owed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
+
+from vaultgate_ops.audit.model import FileIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vaultgate_ops.audit.model import FileIdentity, Position
+    from vaultgate_ops.audit.model import Position
 
 DISTINCTIVE_BYTES = 64
 """A head at least this long belongs to one file only: every entry of Vault's carries a time in nanoseconds and an id."""
@@ -46,7 +49,7 @@ class Record:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """A file of the family, as a scan opened it.
 
@@ -71,6 +74,17 @@ class Found:
     def place(self) -> tuple[int, int]:
         """Device and inode."""
         return self.device, self.inode
+
+    @cached_property
+    def identity(self) -> FileIdentity | None:
+        """Who it is, its first line whole or not; None where it is empty."""
+        return FileIdentity.of(*self.place, self.beginning, ended=True)
+
+    @cached_property
+    def distinctive(self) -> bool:
+        """Whether its head belongs to no other file."""
+        whole = FileIdentity.of(*self.place, self.beginning)
+        return whole is not None and whole.head_bytes >= DISTINCTIVE_BYTES
 
 
 class Owed(NamedTuple):
@@ -137,8 +151,7 @@ def _each_once(found: Iterable[Found]) -> list[Found]:
 
 
 def _same_place(record: Record, file: Found) -> bool:
-    identity = record.position.identity
-    return (identity.device, identity.inode) == file.place and identity.begins(file.beginning) and _long_enough(record, file)
+    return record.position.identity == file.identity and _long_enough(record, file)
 
 
 def _same_head(record: Record, file: Found) -> bool:
@@ -146,7 +159,8 @@ def _same_head(record: Record, file: Found) -> bool:
 
 
 def _begins_alike(identity: FileIdentity, file: Found) -> bool:
-    return identity.head_bytes >= DISTINCTIVE_BYTES and identity.begins(file.beginning)
+    mine = file.identity
+    return file.distinctive and mine is not None and (mine.head, mine.head_bytes) == (identity.head, identity.head_bytes)
 
 
 def _long_enough(record: Record, file: Found) -> bool:
