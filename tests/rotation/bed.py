@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.constants.ER import ACCESS_DENIED_ERROR
 from tests.rotation.faults import BreakableClient, Faults
+from tests.simulators.secrets_manager_direct import DirectClient
 
 from vaultgate_ops.local.database import HOST
 from vaultgate_ops.rotation.driver import Driver
@@ -77,7 +78,7 @@ class Bed:
 
     def __init__(self, stack: Stack, amazon: Served, clock: MovableClock) -> None:
         self.stack, self.amazon, self.clock = stack, amazon, clock
-        self.client = amazon.client()
+        self.client = DirectClient(amazon.service)
         self.tls = tls_context(str(stack.database.ca_file))
         self._root = stack.database.connect()
         password = (stack.folder / "database" / "root-password").read_text()
@@ -152,10 +153,17 @@ class User:
         waiting.remove(own)
         return own
 
-    def drive(self, assignment: Assignment, faults: Faults | None = None, attempts: int = 4) -> int:
-        """Call the function as the service does; gives the number of attempts."""
+    def drive(self, assignment: Assignment, faults: Faults | None = None, attempts: int = 4, client: Any = None) -> int:
+        """Call the function as the service does; gives the number of attempts.
+
+        Args:
+            assignment: what the service wants.
+            faults: what breaks.
+            attempts: at most.
+            client: boto3's, where the wire matters.
+        """
         faults = faults or Faults()
-        engine = self._bed.engine(faults)
+        engine = self._bed.engine(faults, client)
         driver = Driver(
             lambda event: faults.invoke(lambda: engine.step(Request.parse(event))), self._bed.clock, attempts=attempts, pause_s=2
         )

@@ -14,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.simulators.secrets_manager import SimulatedSecretsManager
+from tests.simulators.secrets_manager_direct import DirectClient
 from tests.simulators.secrets_manager_http import served
 
 from vaultgate_ops.clock import Clock
@@ -312,10 +313,14 @@ MOTO_DIFFERS = {
 }
 
 
-@pytest.fixture
-def simulated() -> Iterator[Any]:
-    """A client of the simulator."""
-    with served(SimulatedSecretsManager(Clock())) as one:
+@pytest.fixture(params=["boto3", "direct"])
+def simulated(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A client of the simulator, by HTTP or without the wire."""
+    service = SimulatedSecretsManager(Clock())
+    if request.param == "direct":
+        yield DirectClient(service)
+        return
+    with served(service) as one:
         yield one.client()
 
 

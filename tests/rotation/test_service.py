@@ -79,7 +79,8 @@ def test_an_answer_lost_on_the_wire(bed: Bed, operation: str) -> None:
     user.rotate()
     assignment, before = user.begin(), len(bed.amazon.service.texts())
     bed.amazon.door.lost[operation] = 1
-    user.drive(assignment)
+    user.drive(assignment, client=bed.amazon.client())
+    assert bed.amazon.door.lost[operation] == 0
     assert len(bed.amazon.service.texts()) - before <= 2
     assert user.works(-1)
     assert set(bed.amazon.service.stages(user.secret)) == {"AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"}
