@@ -87,6 +87,7 @@ def test_the_demo_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> No
         "second call is warm",
         "lease revoked behind its back",
         "sandbox shut down",
+        "audit log mirrored",
         "done",
     ]
     assert {str(one.name) for one in engines.connect(os.environ).volumes.list()} == before

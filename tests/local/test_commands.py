@@ -191,11 +191,11 @@ def test_up_with_three_nodes_where_one_runs(running: Running) -> None:
 
 
 def test_status_shows_every_part(running: Running) -> None:
-    """Part, process, address and health of all five, exit code 0."""
+    """Part, process, address and health of all six, exit code 0."""
     status, printed, _ = running.shell.run("status")
     assert status == 0
     rows = [line.split() for line in printed.splitlines()[1:]]
-    assert [row[0] for row in rows] == ["vault", "database", "aws", "sandbox-records", "front"]
+    assert [row[0] for row in rows] == ["vault", "database", "aws", "mirror", "sandbox-records", "front"]
     pids = {found.part: str(found.identity.pid) for found in markers.find(running.shell.stack) if found.leads}
     assert all(row[1] == pids[row[0]] and row[3] == "healthy" for row in rows)
 
@@ -227,7 +227,7 @@ def test_a_part_that_died_is_shown_and_cleared_away(shell: Shell, eventually: Ev
     assert "left from an earlier run" in told
     assert "fix: Run vaultgate down" in told
     status, printed, _ = shell.run("down")
-    assert (status, "ended front, sandbox-records, aws, database" in printed) == (0, True)
+    assert (status, "ended front, sandbox-records, mirror, aws, database" in printed) == (0, True)
     shell.nothing_is_left()
     assert shell.run("down")[:2] == (0, "")
     assert shell.run("status")[0] == 1

@@ -26,6 +26,7 @@ class Stage:
         self.accessors = {"admin"}
         self.made = 0
         self.warm = self.heals = self.tidy = True
+        self.arrived = ["response", "request"]
 
     def configure(self) -> int:
         return self.changes
@@ -73,9 +74,16 @@ class Stage:
     def rows(self) -> int:
         return self.table_rows
 
+    def ask_vault(self) -> str:
+        return "6ae511a8-3c46"
+
+    def mirrored(self, request_id: str) -> list[str]:
+        assert request_id == "6ae511a8-3c46"
+        return self.arrived
+
 
 def test_the_whole_story_is_told() -> None:
-    """On a scene that works, seven steps are told, in order, with their figures."""
+    """On a scene that works, eight steps are told, in order, with their figures."""
     told = list(Story(Stage(), MovableClock()).steps())
     assert [step.title for step in told] == [
         "Vault configured",
@@ -85,6 +93,7 @@ def test_the_whole_story_is_told() -> None:
         "second call is warm",
         "lease revoked behind its back",
         "sandbox shut down",
+        "audit log mirrored",
     ]
     assert told[0].detail == "12 changes, 0 the second time"
     assert told[3].detail == "42 rows, user v-1, expires in 590 s"
@@ -108,6 +117,7 @@ def test_the_whole_story_is_told() -> None:
             "lease revoked behind its back: the function still shows the revoked user",
         ),
         (lambda stage: setattr(stage, "tidy", False), "sandbox shut down: the extension's token is still there"),
+        (lambda stage: setattr(stage, "arrived", ["request"]), "audit log mirrored: the entries of request 6ae511a8-3c46"),
     ],
 )
 def test_a_step_that_does_not_hold_is_named(spoil: Callable[[Stage], None], named: str) -> None:

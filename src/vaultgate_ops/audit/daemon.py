@@ -84,9 +84,9 @@ def checkpoint_folder(given: Path | None, environment: Mapping[str, str]) -> Pat
     return folder.absolute()
 
 
-def checkpoint_of(device: Device, folder: Path) -> Checkpoint:
-    """A device's checkpoint in this folder."""
-    return Checkpoint(folder / (quote(device.destination.stream, safe="") + SUFFIX), device.path, device.destination)
+def checkpoint_file(device: Device, folder: Path) -> Path:
+    """Where in this folder a device's checkpoint is."""
+    return folder / (quote(device.destination.stream, safe="") + SUFFIX)
 
 
 def mirrors(
@@ -112,7 +112,7 @@ def mirrors(
     return [
         Mirror(
             Folder(device.path, [path for path in paths if path != device.path]),
-            checkpoint_of(device, folder),
+            Checkpoint(checkpoint_file(device, folder), device.path, device.destination),
             lambda destination=device.destination: open_sender(destination),  # type: ignore[misc]
             clock=clock,
             say=say,

@@ -54,7 +54,7 @@ def up(name: str, *, ha: bool) -> None:
         project = Project(project_name(name), {**os.environ, **asked}, speech.Spoken(), Clock())
         project.check()
         project.build()
-        project.up("front", *others)
+        project.up("front", "mirror", *others)
     folder = _folder(project.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for line in _exports(project, ComposeScene(project, folder)):

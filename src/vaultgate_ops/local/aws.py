@@ -59,6 +59,13 @@ class Credentials(NamedTuple):
         return f"Credentials({self.access_key})"
 
 
+def stored_keys(text: str) -> Credentials:
+    """Keys as they stand in the form of ``~/.aws/credentials``."""
+    stored = configparser.ConfigParser(interpolation=None)
+    stored.read_string(text)
+    return Credentials(stored["default"]["aws_access_key_id"], stored["default"]["aws_secret_access_key"])
+
+
 class EmulatedAws(Part):
     """One moto server of a stack. Its state lives in memory and ends with it.
 
@@ -85,9 +92,7 @@ class EmulatedAws(Part):
     @property
     def administrator(self) -> Credentials:
         """Who may do everything."""
-        stored = configparser.ConfigParser(interpolation=None)
-        stored.read(self.administrator_file)
-        return Credentials(stored["default"]["aws_access_key_id"], stored["default"]["aws_secret_access_key"])
+        return stored_keys(self.administrator_file.read_text(encoding="ascii"))
 
     def create(self, *roles: str) -> None:
         """Start it on a free port, make the administrator and these roles, and see that it refuses a wrong key.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 STACK, PART = "VG_STACK", "VG_PART"
 """Names of the markers. Not ``VAULTGATE_*``: the extension refuses names of that kind it does not know."""
 
-_ORDER = ("front", "sandbox", "aws", "vault", "database")
+_ORDER = ("front", "sandbox", "mirror", "aws", "vault", "database")
 _GRACE_S = 5.0
 _POLL_S = 0.02
 

@@ -5,6 +5,7 @@ Rule: what the story checks is asked of Vault's and the database's own administr
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from vaultgate_ops.errors import Unreachable
 from vaultgate_ops.layer import build
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.database import SCHEMA, TABLE
+from vaultgate_ops.local.mirror import DESTINATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +75,11 @@ class Backstage:
         """Users that Vault made."""
         return frozenset(row[0] for row in self._query("SELECT user FROM mysql.user WHERE user LIKE %s", _VAULTS_USERS))
 
+    def ask_vault(self) -> str:
+        """Look the administrator's own token up; the id that Vault gave this request."""
+        with self._vault() as client:
+            return str(client.auth.token.lookup_self()["request_id"])
+
     def rows(self) -> int:
         """Rows in the demo's table."""
         schema, table = self._table
@@ -103,7 +110,8 @@ class EmbeddedScene(Backstage):
         self._url = ""
 
     def configure(self) -> int:
-        """Bootstrap Vault; the number of changes."""
+        """Start the mirror, then bootstrap Vault, whose audit device comes first; the number of changes."""
+        self._stack.mirror_audit()
         return len(self._stack.bootstrap())
 
     def pending_changes(self) -> int:
@@ -129,6 +137,28 @@ class EmbeddedScene(Backstage):
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """GET from the front."""
         return get_json(self._url + path)
+
+    def mirrored(self, request_id: str) -> list[str]:
+        """Asked of the emulated CloudWatch Logs."""
+        with self._stack.aws.client("logs") as logs:
+            return entry_types(logs, request_id)
+
+
+def entry_types(logs: Any, request_id: str) -> list[str]:
+    """Types of the mirrored audit entries with this request id.
+
+    Args:
+        logs: botocore's client for CloudWatch Logs.
+        request_id: as Vault answered it.
+    """
+    try:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=DESTINATION.group, logStreamNames=[DESTINATION.stream], filterPattern=f'"{request_id}"'
+        )
+        entries = [json.loads(event["message"]) for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [entry["type"] for entry in entries if entry["request"]["id"] == request_id]
 
 
 def get_json(url: str) -> tuple[int, dict[str, Any]]:

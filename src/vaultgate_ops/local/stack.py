@@ -27,6 +27,7 @@ from vaultgate_ops.local import markers, paths, preflight, processes, wiring
 from vaultgate_ops.local.aws import EmulatedAws
 from vaultgate_ops.local.certificates import Authority
 from vaultgate_ops.local.database import Database
+from vaultgate_ops.local.mirror import AuditMirror
 from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.sandbox import Sandbox
 from vaultgate_ops.local.vault_cluster import VaultCluster
@@ -81,6 +82,7 @@ class Stack:
         self.vault = self.vaults[0]
         self.database = Database(programs.database, folder, ca_file, clock, ports.get("database", 0))
         self.aws = EmulatedAws(folder, clock, ports.get("aws", 0))
+        self.mirror = AuditMirror(folder, clock, self.vault.audit_file)
         self._sandboxes: list[Sandbox] = []
         self._served: Sandbox | None = None
         self._started: list[processes.Process] = []
@@ -166,6 +168,15 @@ class Stack:
             apply(client, changes, self._reporter)
         return changes
 
+    def mirror_audit(self) -> None:
+        """Start the mirror of Vault's audit device; the device may come later.
+
+        Raises:
+            Unreachable: it did not come up; the message quotes its log.
+        """
+        self.mirror.create(self.aws)
+        folders.note(self.folder, mirrored=True)
+
     def function_environment(self, port: int) -> dict[str, str]:
         """The variables of the record-count function and its extension.
 
@@ -183,6 +194,8 @@ class Stack:
             ("aws", self.aws.endpoint, self.aws.healthy),
         ]
         served: dict[str, int] = folders.noted(self.folder).get("served", {})
+        if folders.noted(self.folder).get("mirrored"):
+            parts.append(("mirror", self.mirror.address, self.mirror.healthy))
         parts += [(part, f"http://127.0.0.1:{port}", partial(_listens, port)) for part, port in served.items()]
         return [Health(part, pids.get(part), address, healthy()) for part, address, healthy in parts]
 

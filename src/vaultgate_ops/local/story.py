@@ -61,6 +61,12 @@ class Scene(Protocol):
     def rows(self) -> int:
         """Rows in the demo's table, counted by the database's administrator."""
 
+    def ask_vault(self) -> str:
+        """Send Vault a request as an administrator; its id."""
+
+    def mirrored(self, request_id: str) -> list[str]:
+        """Types of the audit entries with this request id that have arrived in CloudWatch Logs: request, response."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -106,6 +112,7 @@ class Story:
             ("second call is warm", self._warm),
             ("lease revoked behind its back", self._healed),
             ("sandbox shut down", self._ended),
+            ("audit log mirrored", self._audited),
         ):
             began = self._clock.steady()
             try:
@@ -165,6 +172,13 @@ class Story:
         self._wait(lambda: not self._scene.database_users(), "the database still has users that Vault made")
         self._wait(lambda: self._scene.leases() == self._leases_before, "Vault still holds leases of the function")
         return "token revoked, 0 database users, 0 leases left"
+
+    def _audited(self) -> str:
+        # The last request of all: what came before it in the log came before it to the mirror.
+        request = self._scene.ask_vault()
+        both = ["request", "response"]
+        self._wait(lambda: sorted(self._scene.mirrored(request)) == both, f"the entries of request {request} have not arrived")
+        return f"request {request[:8]} and its response in CloudWatch Logs"
 
     def _records(self) -> dict[str, Any]:
         status, body = self._scene.get("/records")

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.local.aws import EmulatedAws, stored_keys
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.compose import unseal
 from vaultgate_ops.local.compose.prepare import CA, ROOT_PASSWORD, ROOT_TOKEN
 from vaultgate_ops.local.database import SCHEMA, TABLE
-from vaultgate_ops.local.scene import Backstage, get_json
+from vaultgate_ops.local.scene import Backstage, entry_types, get_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.local.compose.project import Project
 
 KEYS, TRUST = "/volumes/keys", "/volumes/trust"
+AWS_KEYS = "/tmp/aws/credentials"  # noqa: S108 - the container's own
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)")
 # The runtime and the extensions have 2 s; the emulator takes a little longer to notice.
 _STOP_S = 15
@@ -47,7 +50,7 @@ class ComposeScene(Backstage):
 
     def configure(self) -> int:
         """Start all but the function; what `bootstrap` changed."""
-        self._project.up("bootstrap")
+        self._project.up("bootstrap", "mirror")
         return int(self._project.report("bootstrap")["changes"])
 
     def pending_changes(self) -> int:
@@ -79,6 +82,13 @@ class ComposeScene(Backstage):
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """GET from the front."""
         return get_json(f"http://{self._project.address('front', 8080)}{path}")
+
+    def mirrored(self, request_id: str) -> list[str]:
+        """Asked of the emulated CloudWatch Logs."""
+        keys = stored_keys(self._project.read("aws", AWS_KEYS).decode())
+        port = int(self._project.address("aws", 5000).rpartition(":")[2])
+        with EmulatedAws(self._ca_file.parent, Clock(), port).client("logs", keys) as logs:
+            return entry_types(logs, request_id)
 
     @contextmanager
     def _vault_client(self) -> Iterator[hvac.Client]:

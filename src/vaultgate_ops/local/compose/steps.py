@@ -19,7 +19,7 @@ import pymysql
 from vaultgate_ops import bootstrap, layer
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import OpsError, Unreachable, UsageProblem
-from vaultgate_ops.local import database, paths
+from vaultgate_ops.local import database, mirror, paths
 from vaultgate_ops.local.aws import REGION, SET_UP_CALLS, EmulatedAws
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.compose import unseal
@@ -35,6 +35,7 @@ VAULT, AWS, MYSQL = "https://vault:8200", "http://aws:5000", ("mysql", 3306)
 _VOLUMES = Path("/volumes")
 _KEYS, _CA_FILE = _VOLUMES / "keys", _VOLUMES / "trust" / CA
 _CREDENTIALS = _VOLUMES / "credentials/function.sh"
+_MIRROR = _VOLUMES / "mirror/credentials"
 _READY_S, _POLL_S = 60.0, 0.1
 _MYSQL_UID = 999
 
@@ -89,6 +90,7 @@ def _aws() -> None:
             "AWS_SESSION_TOKEN": keys.session_token,
         }
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+        mirror.give_role(aws, _MIRROR)
         write_private(_CREDENTIALS, "".join(lines).encode())
 
 
