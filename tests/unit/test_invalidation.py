@@ -7,6 +7,8 @@ import json
 import pytest
 from tests.simulators.extension import CREDS, Beside, Extension, cache, user
 
+from vaultgate.model import Answer
+
 KV = "secret/data/records"
 FRESH_FOR = "X-Vaultgate-Fresh-For"
 
@@ -42,6 +44,31 @@ def test_a_dead_lease() -> None:
     for told in (1, 2):
         extension.ask("sys/leases/lookup", method="PUT", document={"lease_id": lease_id})
         assert extension.invalidations == told
+
+
+@pytest.mark.parametrize("status", [200, 204, 403])
+@pytest.mark.parametrize(
+    "how", ["revoke", "revoke/{lease_id}", "revoke-prefix/database/creds/records", "revoke-force/database/creds/"]
+)
+def test_a_lease_that_somebody_revokes_here(how: str, status: int) -> None:
+    """A revocation by a caller's own token takes the lease back at once, if Vault took it; one by prefix all of them."""
+    extension = writer()
+    lease_id = json.loads(extension.ask().body)["lease_id"]
+    extension.server.next(Answer(status))
+    own = ("X-Vault-Token", extension.server.root_token)
+    extension.ask(f"sys/leases/{how.format(lease_id=lease_id)}", own, method="PUT", document={"lease_id": lease_id})
+    assert (extension.invalidations, cache(extension.ask())) == ((0, "hit") if status == 403 else (1, "miss"))
+
+
+@pytest.mark.parametrize("how", ["revoke-prefix/database/creds/rec", "revoke-prefix/database/creds/records/1", "tidy"])
+def test_a_lease_that_somebody_elses_revocation_leaves(how: str) -> None:
+    """A prefix is whole parts of a path: what only begins alike is kept."""
+    extension = writer()
+    extension.ask()
+    extension.server.next(Answer(204))
+    own = ("X-Vault-Token", extension.server.root_token)
+    extension.ask(f"sys/leases/{how}", own, method="PUT", document={})
+    assert cache(extension.ask()) == "hit"
 
 
 def test_a_dead_token() -> None:

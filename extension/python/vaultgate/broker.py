@@ -10,7 +10,7 @@ import json
 import threading
 
 from vaultgate import guard
-from vaultgate.cache import Entry, Shelf, for_one_reader, key_of, path_of, touches, ttl_without_lease
+from vaultgate.cache import Entry, Shelf, ended_lease, for_one_reader, key_of, path_of, touches, ttl_without_lease
 from vaultgate.errors import DeadlineExceeded, Unreachable, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.leases import Lifetime, margin_s
@@ -43,7 +43,6 @@ _SERVER_ERROR = 500
 _NOT_NOW = frozenset({429, 472, 473})
 # What another cluster may have an answer to.
 _ELSEWHERE = frozenset({472, 473, 502, 503, 504})
-_BAD_REQUEST = 400
 
 
 class Broker:
@@ -371,7 +370,7 @@ class Broker:
         return own.within(token.lifetime, self._clock.now())
 
     def _learn_from(self, request: Request, answer: Answer) -> None:
-        """Draw the consequences of what went through: a write makes flights stale, a failed look-up tells of a dead lease."""
+        """Draw the consequences of what went through: a write makes flights stale, and may tell of a lease's end."""
         if request.method in READS:
             return
         written = request.path.removeprefix("/v1/")
@@ -381,11 +380,8 @@ class Broker:
                 del self._flights[key]
             self._shelf.drop_touched(written)
         self._tell()
-        if request.path == "/v1/sys/leases/lookup" and answer.status == _BAD_REQUEST:
-            try:
-                lease_id = json.loads(request.body)["lease_id"]
-            except (ValueError, KeyError, TypeError):
-                return
+        lease_id = ended_lease(request, answer)
+        if lease_id:
             with self._lock:
                 dropped = self._shelf.drop_lease(lease_id)
             self._tell(anyway=True)

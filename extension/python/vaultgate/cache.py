@@ -7,6 +7,7 @@ write drops what it may have changed. The shelf is bounded by bytes; what was us
 
 from __future__ import annotations
 
+import json
 import re
 
 from vaultgate.leases import due
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from vaultgate.model import Answer, Request
 
 _KV_KINDS = frozenset({"data", "metadata", "delete", "undelete", "destroy", "subkeys"})
+# What is asked of sys/leases, and the statuses that say that the lease is over.
+_TAKEN = frozenset({200, 202, 204})
+_ENDING = {"lookup": frozenset({400}), "revoke": _TAKEN, "revoke-prefix": _TAKEN, "revoke-force": _TAKEN}
 Key = tuple[str, str, str]
 # What an entry weighs beside its body: keys, headers and Python's own objects, by tracemalloc about 900 bytes.
 _ENTRY_BYTES = 1024
@@ -45,6 +49,22 @@ def path_of(key: Key) -> str:
 def for_one_reader(document: Mapping[str, Any]) -> bool:
     """Whether an answer, Vault's envelope, is for whoever asked alone: a wrapping token is used up once, a login is one's own."""
     return bool(document.get("wrap_info") or document.get("auth"))
+
+
+def ended_lease(request: Request, answer: Answer) -> str:
+    """The lease that an exchange with Vault shows to be over, or the beginning of the ids of several; empty for none.
+
+    That is a look-up which Vault answers by 400, or a revocation that it took, whosever token went with it.
+    Source: HashiCorp, "/sys/leases".
+    """
+    verb, _, rest = request.path.removeprefix("/v1/sys/leases/").partition("/")
+    if answer.status not in _ENDING.get(verb, ()):
+        return ""
+    try:
+        named = rest or json.loads(request.body)["lease_id"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return named if isinstance(named, str) else ""
 
 
 def ttl_without_lease(path: str, rules: tuple[tuple[str, float], ...], default_s: float | None, *, asked: bool) -> float:
@@ -214,12 +234,19 @@ class Shelf:
             self._size -= entry.size
 
     def drop_lease(self, lease_id: str) -> bool:
-        """Forget the answer that holds a lease; True if there was one."""
-        for key, entry in tuple(self._entries.items()):
-            if entry.lease_id == lease_id:
-                self._disown(key)
-                return True
-        return False
+        """Forget the answer that holds a lease; True if there was one.
+
+        Args:
+            lease_id: the whole id, or what stands before a slash in those of several.
+        """
+        ended = [
+            key
+            for key, entry in self._entries.items()
+            if entry.lease_id and f"{entry.lease_id}/".startswith(f"{lease_id.rstrip('/')}/")
+        ]
+        for key in ended:
+            self._disown(key)
+        return bool(ended)
 
     def drop_touched(self, path: str) -> None:
         """Forget what a write to a path may have changed; leased secrets stay, their lease says how long they are good.
