@@ -5,7 +5,10 @@ Logs, and only then does the mirror call the range done. It holds eight bytes of
 file, so that a missing, a foreign and a repeated line can be told apart without the file, identical lines by their count;
 and a running hash over the full ones, which goes on from the proof before, so that a missing proof shows as well.
 
-What it shows is accidental loss: whoever may write to the proofs' stream can write proofs.
+What it shows is accidental loss: whoever may write to the proofs' stream can write proofs. A proof is also where the mirror's
+metrics are: where no proof comes, no metric does, and an alarm that takes that as bad sees a mirror that is silent.
+
+Source of the metrics' form: "Specification: Embedded metric format" of the Amazon CloudWatch user guide.
 """
 
 from __future__ import annotations
@@ -21,8 +24,16 @@ from vaultgate_ops.audit.model import FileIdentity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-OPENING = '{"vaultgate_proof":'
 VERSION = 1
+NAMESPACE = "Vaultgate/Mirror"
+_METRICS = [
+    {"Name": "Lines", "Unit": "Count"},
+    {"Name": "Bytes", "Unit": "Bytes"},
+    {"Name": "LagSeconds", "Unit": "Seconds"},
+    {"Name": "Torn", "Unit": "Count"},
+    {"Name": "Restamped", "Unit": "Count"},
+    {"Name": "RepeatedCalls", "Unit": "Count"},
+]
 IDENTIFIER_BYTES = 8
 """Of a line's SHA-256 in a proof. Two of a billion lines share one in 3 % of all cases; for a loss to be hidden, it
 would have to be just such a pair."""
@@ -79,12 +90,27 @@ def chained(before: str, covered: Covered) -> str:
     return hashlib.sha256(place.encode() + b"".join(covered.digests)).hexdigest()
 
 
-def message(covered: Covered, before: str) -> str:
-    """The proof event of a range.
+class Context(NamedTuple):
+    """What a proof says beside its range, as metrics.
+
+    Attributes:
+        stream: of the lines.
+        now_ms: when the proof is made, ms since 1970.
+        repeated: calls that were made again since the proof before.
+    """
+
+    stream: str
+    now_ms: int
+    repeated: int = 0
+
+
+def message(covered: Covered, before: str, context: Context) -> str:
+    """The proof event of a range; CloudWatch makes metrics of its embedded ones.
 
     Args:
         covered: the range.
         before: the running hash before it; empty for the first of all.
+        context: see there.
     """
     identity = covered.identity
     document = {
@@ -103,7 +129,17 @@ def message(covered: Covered, before: str) -> str:
         "after": chained(before, covered),
         "ids": base64.b64encode(identifiers(covered.digests)).decode("ascii"),
     }
-    return f"{OPENING}{json.dumps(document, separators=(',', ':'))}}}"
+    values = {
+        "Lines": len(covered.digests),
+        "Bytes": covered.end - covered.start,
+        "LagSeconds": max(0, context.now_ms - covered.latest) / 1000,
+        "Torn": covered.torn,
+        "Restamped": covered.restamped,
+        "RepeatedCalls": context.repeated,
+    }
+    metrics = {"Namespace": NAMESPACE, "Dimensions": [[], ["Stream"]], "Metrics": _METRICS}
+    embedded = {"_aws": {"Timestamp": context.now_ms, "CloudWatchMetrics": [metrics]}, "Stream": context.stream, **values}
+    return json.dumps({"vaultgate_proof": document, **embedded}, separators=(",", ":"))
 
 
 def identifiers(digests: Iterable[bytes]) -> bytes:

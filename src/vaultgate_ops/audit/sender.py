@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from vaultgate_ops.audit import batcher, envelope
+from vaultgate_ops.audit import batcher, envelope, proofs
 from vaultgate_ops.audit.batcher import Batcher
 from vaultgate_ops.audit.cloudwatch import CloudWatchLogs
 from vaultgate_ops.audit.delivery import Closed, Delivery, Patience
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.audit.cloudwatch import Service
     from vaultgate_ops.audit.destinations import Creation
     from vaultgate_ops.audit.model import Destination, Entry, FileIdentity, Position, Reader, Span
+    from vaultgate_ops.audit.window import Proving
     from vaultgate_ops.clock import Clock
 
 
@@ -119,6 +120,7 @@ class CloudWatchSender:
         self._failure: Exception | None = None
         self.counts = Counts()
         self.calls = self._delivery.calls
+        self._told = 0
         self._threads = [threading.Thread(target=self._work, name=f"put-{n}", daemon=True) for n in range(self._pace.workers)]
         for thread in self._threads:
             thread.start()
@@ -288,7 +290,7 @@ class CloudWatchSender:
             at_once = bool(self._at_once) and not self._waiting and not len(self._batcher)
             proving = self._window.proof(now_s, every_s=pace.proof_every_s, batches=max(1, pace.window // 3), at_once=at_once)
             if proving is not None:
-                return lambda: self._prove(proving.message)
+                return lambda: self._prove(proving)
             if self._waiting:
                 batch = self._waiting.popleft()
                 self._changed.notify_all()
@@ -296,9 +298,13 @@ class CloudWatchSender:
             self._changed.wait(max(0.01, min(due_s, pace.linger_s) if len(self._batcher) else pace.linger_s))
         return None
 
-    def _prove(self, message: str) -> None:
-        stream = self._destination.proof_stream
-        self._delivery.put(batcher.single(self._destination.group, stream, self._service.now_ms(), message.encode()), stream)
+    def _prove(self, proving: Proving) -> None:
+        now_ms, destination = self._service.now_ms(), self._destination
+        repeated, self._told = self.calls.repeated - self._told, self.calls.repeated
+        context = proofs.Context(destination.stream, now_ms, repeated)
+        message = proofs.message(proving.covered, proving.before, context).encode()
+        stream = destination.proof_stream
+        self._delivery.put(batcher.single(destination.group, stream, now_ms, message), stream)
         with self._changed:
             self._window.proven()
             self._changed.notify_all()

@@ -39,11 +39,13 @@ class Proving(NamedTuple):
     """A proof on its way.
 
     Attributes:
-        message: the event.
+        covered: the range that it is about.
+        before: the running hash before it.
         position: what is done once it arrived.
     """
 
-    message: str
+    covered: Covered
+    before: str
     position: Position
 
 
@@ -116,7 +118,7 @@ class Window:
             self._unproven_batches, self._oldest_s = 0, None
         after = proofs.chained(self._chain, covered)
         position = Position(covered.identity, covered.end, covered.first + len(covered.digests), after)
-        self._proving = Proving(proofs.message(covered, self._chain), position)
+        self._proving = Proving(covered, self._chain, position)
         return self._proving
 
     def proven(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -253,6 +254,25 @@ def test_the_proofs_cover_every_byte_and_go_on_from_one_another(way: Way) -> Non
     assert [(left.end, left.first + len(left.ids)) for left in found if left.identity == IDENTITY][-1] == (len(file.content), 300)
     assert (found[-1].identity, found[-1].start, found[-1].first, len(found[-1].ids)) == (other, 0, 0, 20)
     assert way.lines() == Counter(LINES) + Counter(LINES[:20])
+
+
+def test_a_proof_carries_the_metrics_of_its_range(way: Way) -> None:
+    """In the embedded metric format, by stream and over all: lines, lag, fragments, calls that were made again."""
+    way.simulator.faults.append(Fault.THROTTLED)
+    assert send(way.open(), File(*LINES[:10], b"{torn", LINES[10], torn=frozenset({10})))
+    (proof,) = [json.loads(text) for text in way.proofs()]
+    (metrics,) = proof["_aws"]["CloudWatchMetrics"]
+    assert metrics["Dimensions"] == [[], ["Stream"]]
+    assert {
+        metric["Name"]: proof[metric["Name"]] for metric in metrics["Metrics"] if metric["Name"] not in {"Bytes", "LagSeconds"}
+    } == {
+        "Lines": 12,
+        "Torn": 1,
+        "Restamped": 0,
+        "RepeatedCalls": 1,
+    }
+    assert proof["Stream"] == DESTINATION.stream
+    assert 50 < proof["LagSeconds"] < 600
 
 
 @pytest.mark.parametrize("forbidden", ["CreateLogStream", "CreateLogGroup"])
