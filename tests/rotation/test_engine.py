@@ -187,6 +187,16 @@ def test_an_answer_that_is_lost(world: World, operation: str) -> None:
     assert (world.password(), world.password("AWSPREVIOUS"), world.drawn) == ("drawn-1", "first", 1)
 
 
+def test_a_promotion_whose_answer_is_lost(world: World) -> None:
+    """The step looks whether it was done, and then ends well by itself."""
+    rotation = world.begin()
+    for step in STEPS[:3]:
+        world.step(rotation, step)
+    world.amazon.door.lost["UpdateSecretVersionStage"] = 1
+    assert world.step(rotation, "finishSecret") == "done"
+    assert world.password() == "drawn-1"
+
+
 @pytest.mark.parametrize("lag_s", [0.5, 4.9])
 def test_reads_that_lag(world: World, lag_s: float) -> None:
     """Each step waits until what it needs can be seen, and no longer than reads may lag."""
