@@ -46,6 +46,17 @@ def test_a_dead_lease() -> None:
         assert extension.invalidations == told
 
 
+@pytest.mark.parametrize("status", [200, 403, 503])
+def test_a_look_up_that_proves_nothing(status: int) -> None:
+    """Only Vault's 400 to a look-up means that a lease is dead."""
+    extension = writer()
+    lease_id = json.loads(extension.ask().body)["lease_id"]
+    own = ("X-Vault-Token", extension.server.root_token)
+    extension.server.next(Answer(status))
+    extension.ask("sys/leases/lookup", own, method="PUT", document={"lease_id": lease_id})
+    assert (extension.invalidations, cache(extension.ask())) == (0, "hit")
+
+
 @pytest.mark.parametrize("status", [200, 204, 403])
 @pytest.mark.parametrize(
     "how", ["revoke", "revoke/{lease_id}", "revoke-prefix/database/creds/records", "revoke-force/database/creds/"]
@@ -56,7 +67,8 @@ def test_a_lease_that_somebody_revokes_here(how: str, status: int) -> None:
     lease_id = json.loads(extension.ask().body)["lease_id"]
     extension.server.next(Answer(status))
     own = ("X-Vault-Token", extension.server.root_token)
-    extension.ask(f"sys/leases/{how.format(lease_id=lease_id)}", own, method="PUT", document={"lease_id": lease_id})
+    document = {"lease_id": lease_id} if how == "revoke" else {}
+    extension.ask(f"sys/leases/{how.format(lease_id=lease_id)}", own, method="PUT", document=document)
     assert (extension.invalidations, cache(extension.ask())) == ((0, "hit") if status == 403 else (1, "miss"))
 
 
