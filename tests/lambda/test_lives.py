@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulators.lives import CREDS, life, live_in_order, live_until_killed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from vaultgate_ops.local.scene import EmbeddedScene
@@ -60,3 +61,39 @@ def test_a_life_with_a_batch_token_leaves_no_lease(
         assert (said["leases"], said["token_ends_in_s"] > 200) == (10, True)
     eventually(lambda: backstage.leases() <= leases)
     eventually(lambda: backstage.database_users() <= users)
+
+
+@pytest.fixture
+def approle(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What a laptop's environment says of an AppRole at a mount of its own; the secret_id comes wrapped, in a file."""
+    role = "auth/team/laptops/role/records"
+    with stack.vault.client() as client:
+        client.sys.enable_auth_method("approle", path="team/laptops")
+        client.write_data(role, data={"token_policies": "records", "token_no_default_policy": True, "token_ttl": "5m"})
+        wrapped = client.write_data(f"{role}/secret-id", data={}, wrap_ttl="60s")["wrap_info"]["token"]
+        secret_id = tmp_path / "secret-id"
+        secret_id.touch(0o600)
+        secret_id.write_text(wrapped)
+        usual = stack.function_environment(1)
+        yield {
+            **{name: text for name, text in usual.items() if name in {"VAULT_ADDR", "VAULT_CACERT"}},
+            "VAULT_AUTH_PROVIDER": "team/laptops",
+            "VAULT_LOG_LEVEL": "debug",
+            "VAULTGATE_AUTH_METHOD": "approle",
+            "VAULTGATE_APPROLE_ROLE_ID": client.read(f"{role}/role-id")["data"]["role_id"],
+            "VAULTGATE_APPROLE_SECRET_ID_FILE": str(secret_id),
+            "VAULTGATE_APPROLE_WRAPPING_PATH": f"{role}/secret-id",
+        }
+        client.sys.disable_auth_method("team/laptops")
+
+
+def test_a_life_without_an_iam_role(approle: dict[str, str], nothing_left: Callable[[], AbstractContextManager[None]]) -> None:
+    """The process that ships logs in by AppRole where it is told to, without AWS keys; nothing of it is left or said."""
+    with nothing_left(), life(approle) as one:
+        reply = one.until_ready().ask(CREDS)
+        assert reply.status == 200, one.output
+        assert one.shut_down() == 0
+        wrapping = Path(approle["VAULTGATE_APPROLE_SECRET_ID_FILE"]).read_text(encoding="utf-8")
+        for secret in (wrapping, approle["VAULTGATE_APPROLE_ROLE_ID"], reply.document["data"]["password"]):
+            assert secret not in one.output
+        assert [line["role"] for line in one.events if line["event"] == "login"] == ["approle"]

@@ -64,9 +64,9 @@ def test_a_role_that_is_deleted(
     stack: Stack, roles: Roles, readers: Readers, backstage: EmbeddedScene, eventually: Eventually
 ) -> None:
     """What is held is good to its end; then the refusal names the role, and a role that is there again heals it."""
-    terms = {"token_ttl": "2s", "token_max_ttl": "2s"}
+    terms = {"token_ttl": "3s", "token_max_ttl": "3s"}
     name = roles("deleted", **terms)
-    reader = readers(VAULT_AUTH_ROLE=name)
+    reader = readers(VAULT_AUTH_ROLE=name, VAULT_TOKEN_EXPIRY_GRACE_PERIOD="0")
     first = reader.user()
     with stack.vault.client() as client:
         client.delete(f"auth/aws/role/{name}")

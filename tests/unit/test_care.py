@@ -207,6 +207,20 @@ def test_a_renewed_lease_of_a_batch_token_is_still_revoked() -> None:
     assert (extension.server.count("PUT", "sys/leases/renew"), extension.server.leases) == (1, {})
 
 
+def test_a_batch_token_that_was_replaced_gives_its_leases_back() -> None:
+    """Once its last lease is used up, what Vault still holds of them for a few seconds is revoked."""
+    extension = batch(GRANT)
+    extension.ask("secret/data/records")
+    extension.clock.advance(2450)
+    fetch(extension, 3)
+    invoke(extension)
+    assert extension.server.logins == 2
+    extension.clock.advance(595)
+    invoke(extension)
+    assert extension.server.count("PUT", "sys/leases/revoke") == 3
+    assert extension.server.leases == {}
+
+
 def test_a_caller_can_have_a_batch_tokens_leases_revoked() -> None:
     """`X-Vault-Token-Options: revoke` ends what can be ended, and the request goes with a new token."""
     extension = batch(GRANT)

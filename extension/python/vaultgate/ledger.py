@@ -22,6 +22,10 @@ class Ledger:
         self._last: dict[str, Lifetime] = {}  # by token: what of a token's leases ends last
         self._leases: dict[str, dict[str, Lifetime]] = {}  # by batch token, then by lease
 
+    def __len__(self) -> int:
+        """How many leases are kept by their id."""
+        return sum(len(leases) for leases in self._leases.values())
+
     def note(self, token: Token, lease_id: str, lifetime: Lifetime, now: Instant) -> None:
         """A lease was got, or renewed, with a token."""
         last = self._last.get(token.name)
