@@ -31,7 +31,7 @@ def run(bed: Bed) -> Run:
     environment = {
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": bed.amazon.endpoint,
         "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "",
         "AWS_ACCESS_KEY_ID": "made-up",
         "AWS_SECRET_ACCESS_KEY": "made-up",
         "ROTATION_CA_BUNDLE": str(bed.stack.database.ca_file),
@@ -138,6 +138,18 @@ def test_a_version_that_waits_for_somebody_else_is_kept(bed: Bed, run: Run) -> N
     assert run("repair", user.secret)[0] == 0
     assert bed.amazon.service.stages(user.secret)["AWSCURRENT"] == token
     user.login(user.current)
+
+
+def test_a_version_is_taken_back_on_request(bed: Bed, run: Run) -> None:
+    """Whatever its rotation came to; the database isn't asked, so it may be out of reach."""
+    user = bed.user("dual")
+    user.rotate()
+    user.begin()
+    assert "taken back\n" in run("repair", "--take-back", user.secret)[1]
+    assert set(bed.amazon.service.stages(user.secret)) == {"AWSCURRENT", "AWSPREVIOUS"}
+    assert "nothing to do\n" in run("repair", "--take-back", user.secret)[1]
+    user.rotate()
+    assert user.works(-1)
 
 
 def test_a_dry_run_changes_nothing(bed: Bed, run: Run) -> None:

@@ -94,7 +94,8 @@ def plan(*, secret: str, region: str | None) -> None:
 @_SECRET
 @_REGION
 @click.option("--dry-run", is_flag=True, help="Only show what is stuck.")
-def repair(*, secret: str, region: str | None, dry_run: bool) -> None:
+@click.option("--take-back", is_flag=True, help="Don't try to finish it. With single, see first that AWSCURRENT still works.")
+def repair(*, secret: str, region: str | None, dry_run: bool, take_back: bool) -> None:
     """End a rotation that got stuck: finish it, or take its version back if its value is to blame.
 
     Runs in this process, so the database must be reachable from here.
@@ -102,7 +103,7 @@ def repair(*, secret: str, region: str | None, dry_run: bool) -> None:
     hand = _hand(region)
     if not dry_run:
         with speech.Spoken().task("Repairing"):
-            outcome = hand.repair(secret)
+            outcome = hand.take_back(secret) if take_back else hand.repair(secret)
         speech.line(outcome)
     _show(hand.survey(secret))
 
@@ -122,7 +123,8 @@ def _hand(region: str | None) -> ByHand:
     try:
         client = boto3.client(
             "secretsmanager",
-            region_name=region,
+            # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it.
+            region_name=region or os.environ.get("AWS_REGION"),
             endpoint_url=settings.endpoint,
             config=Config(retries={"mode": "standard", "max_attempts": 5}),
         )

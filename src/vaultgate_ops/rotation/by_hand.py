@@ -1,9 +1,9 @@
 """A rotation that somebody asks for: by the secret's function, or step by step in this process where it has none.
 
 Rules: nothing is done to a secret that another rotation is at, but to repair that; a pending version is taken back only for a
-fault of its own value, because with `single` it may be the only one that the server still takes. Here every step is the
-function's own code; the one thing that Secrets Manager would add, a version with AWSPENDING and no value, is pretended until
-createSecret has stored it.
+fault of its own value or on request, because with `single` it may be the only one that the server still takes. Here every
+step is the function's own code; the one thing that Secrets Manager would add, a version with AWSPENDING and no value, is
+pretended until createSecret has stored it.
 """
 
 from __future__ import annotations
@@ -150,6 +150,15 @@ class ByHand:
                 self._store.withdraw(looked.arn, token)
             return f"taken back: {error.message}"
         return "finished"
+
+    def take_back(self, secret_id: str) -> str:
+        """Take AWSPENDING off, whatever its rotation came to; gives ``nothing to do`` or ``taken back``."""
+        looked = self.survey(secret_id)
+        refuse_foreign(self._store.describe(looked.arn))
+        if looked.pending is None:
+            return "nothing to do"
+        self._store.withdraw(looked.arn, looked.pending.version_id)
+        return "taken back"
 
     def plan(self, secret_id: str) -> list[tuple[str, str]]:
         """What a rotation would do, as pairs of a word and its meaning; contacts the store only, and shows no password."""
