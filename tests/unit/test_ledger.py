@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from tests.simulators.clock import MovableClock
+from tests.simulators.vault import SimulatedVault
 
 from vaultgate.auth import Token
 from vaultgate.clock import Instant
 from vaultgate.leases import Lifetime
 from vaultgate.ledger import Ledger
+from vaultgate.model import Origin
 from vaultgate.secret import Secret
+from vaultgate.vault import Vault
+
+CLOCK = MovableClock()
+VAULT = Vault(SimulatedVault(CLOCK), Origin("https", "vault.example.com", 8200), None, 0, CLOCK)
 
 
 def at(seconds: float) -> Instant:
@@ -24,13 +31,13 @@ def lease(begins: float, ttl_s: float = 10.0, margin_s: float = 1.0) -> Lifetime
 @pytest.fixture
 def batch() -> Token:
     """A batch token of an hour."""
-    return Token(Secret("hvb.1"), "", Lifetime(at(0), 3600), batch=True)
+    return Token(Secret("hvb.1"), "", Lifetime(at(0), 3600), VAULT, batch=True)
 
 
 @pytest.fixture
 def service() -> Token:
     """A service token of an hour."""
-    return Token(Secret("hvs.1"), "accessor", Lifetime(at(0), 3600))
+    return Token(Secret("hvs.1"), "accessor", Lifetime(at(0), 3600), VAULT)
 
 
 def test_a_batch_tokens_leases_are_kept_until_their_end(batch: Token) -> None:
@@ -44,7 +51,7 @@ def test_a_batch_tokens_leases_are_kept_until_their_end(batch: Token) -> None:
 
 
 def test_a_frozen_clock_ends_no_lease(batch: Token) -> None:
-    """A lease is past its end only if both clocks say so: the one that jumped may be wrong, and to revoke once more does no harm."""
+    """A lease is past its end only if both clocks say so: one that jumped may be wrong, and to revoke in vain does no harm."""
     ledger = Ledger()
     ledger.note(batch, "a", lease(0), at(0))
     assert ledger.living(batch, Instant(1020.0, 5.0)) == ["a"]
@@ -75,7 +82,7 @@ def test_of_a_service_token_only_the_last_end_is_kept(service: Token) -> None:
 def test_tokens_are_told_apart(batch: Token, service: Token) -> None:
     """What hangs on one token is none of another's, and goes with it."""
     ledger = Ledger()
-    other = Token(Secret("hvb.2"), "", Lifetime(at(0), 3600), batch=True)
+    other = Token(Secret("hvb.2"), "", Lifetime(at(0), 3600), VAULT, batch=True)
     ledger.note(batch, "a", lease(0), at(0))
     ledger.note(other, "b", lease(0), at(0))
     assert not ledger.in_use(service, at(0))
