@@ -35,7 +35,14 @@ def handler(event, context):
 
 
 def reader(
-    stack: Stack, code: Path, name: str, environment: Mapping[str, str | None] | None = None, timeout_s: int = 30
+    stack: Stack,
+    code: Path,
+    name: str,
+    environment: Mapping[str, str | None] | None = None,
+    timeout_s: int = 30,
+    *,
+    layer: Path | None = None,
+    emulator: Path | None = None,
 ) -> Sandbox:
     """A sandbox of that function, not started.
 
@@ -45,13 +52,15 @@ def reader(
         name: of the sandbox.
         environment: variables that differ from the stack's; None takes one away.
         timeout_s: of one invocation.
+        layer: by default the built one.
+        emulator: by default AWS's.
     """
     code.mkdir(exist_ok=True)
     (code / "app.py").write_text(FUNCTION, encoding="utf-8")
     wanted = {**stack.function_environment(processes.free_port()), **(environment or {})}
     return Sandbox(
-        find_emulator(),
-        paths.build_folder() / "layer",
+        emulator or find_emulator(),
+        layer or paths.build_folder() / "layer",
         {variable: value for variable, value in wanted.items() if value is not None},
         "app.handler",
         stack.folder,

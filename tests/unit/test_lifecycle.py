@@ -131,7 +131,7 @@ def test_invoke_brings_its_deadline(api: LambdaApi, extension: Extension) -> Non
         api.until("register", NEXT)
         api.invoke(round((extension.clock.wall() + 3) * 1000))
         api.until("register", NEXT, NEXT)
-        assert extension.broker.deadline() - extension.clock.steady() == pytest.approx(2.9, abs=0.01)
+        assert extension.broker.deadline() - extension.clock.steady() == pytest.approx(2.7, abs=0.01)
 
 
 def test_invoke_after_a_freeze_logs_in_before_next(api: LambdaApi, extension: Extension) -> None:

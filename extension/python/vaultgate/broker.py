@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from vaultgate.log import Log
     from vaultgate.vault import Vault
 
-# What is kept back of an invocation's time, so that our answer still reaches the function.
-_RESERVE_S = 0.1
+# What is kept back of an invocation's time, so that our answer still reaches the function and it can do something about it: a
+# tenth, but at least and at most this much. A function with little memory has a small share of a core for that.
+_RESERVE_SHARE = 0.1
+_RESERVE_S, _LARGEST_RESERVE_S = 0.1, 0.5
 # A renewal that gives less than this share of what was asked for says that the lease's max TTL is near.
 _WORTHWHILE = 0.5
 # How long Vault is waited for by somebody who could have a value that is past its time.
@@ -89,7 +91,8 @@ class Broker:
     def invocation(self, deadline_ms: int) -> None:
         """Take note of an invocation: it must be over at this wall time, milliseconds since 1970; 0 for unknown."""
         now = self._clock.now()
-        left = deadline_ms / 1000 - now.wall - _RESERVE_S
+        whole = deadline_ms / 1000 - now.wall
+        left = whole - min(_LARGEST_RESERVE_S, max(_RESERVE_S, whole * _RESERVE_SHARE))
         self._invocation_ends = now.steady + left if left > 0 else None
 
     def deadline(self) -> float:
