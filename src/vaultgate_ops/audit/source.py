@@ -16,6 +16,7 @@ import stat
 import threading
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vaultgate_ops.audit.family import Found
@@ -24,7 +25,6 @@ from vaultgate_ops.audit.model import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from pathlib import Path
 
 _GZIP = b"\x1f\x8b"
 _LOOKS = 5
@@ -170,7 +170,7 @@ class Folder:
 
     def _entries(self, inodes: Collection[int]) -> Iterator[os.DirEntry[str]]:
         # A link that moves on leaves its old target beside the new one.
-        target = self.path.resolve()
+        target = Path(os.path.realpath(self.path))
         for path in {self.path, target}:
             sibling = _sibling(path)
             with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
