@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultgate.cache import Entry, Key, Shelf, for_one_reader, key_of
+from vaultgate.cache import Entry, Key, Shelf, ended_lease, for_one_reader, key_of
 from vaultgate.clock import Instant
 from vaultgate.leases import Lifetime
 from vaultgate.model import Answer, Request
@@ -316,3 +316,41 @@ def test_what_is_past_can_be_taken_once() -> None:
     assert taken.answer.body == b"old"
     assert shelf.take_past(key("plain"), over) is None
     assert len(shelf) == 1
+
+
+NAMED = b'{"lease_id": "database/creds/app/abc"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "ended"),
+    [
+        ("sys/leases/lookup", NAMED, 400, "database/creds/app/abc"),
+        ("sys/leases/lookup", NAMED, 200, ""),
+        ("sys/leases/lookup", NAMED, 403, ""),
+        ("sys/leases/revoke", NAMED, 204, "database/creds/app/abc"),
+        ("sys/leases/revoke", NAMED, 202, "database/creds/app/abc"),
+        ("sys/leases/revoke", NAMED, 400, ""),
+        ("sys/leases/revoke/database/creds/app/abc", b"", 204, "database/creds/app/abc"),
+        ("sys/leases/revoke-prefix/database/creds/app", b"", 204, "database/creds/app"),
+        ("sys/leases/revoke-force/database/creds", b"", 204, "database/creds"),
+        ("sys/leases/renew", NAMED, 200, ""),
+        ("sys/leases/revoke", b"", 204, ""),
+        ("sys/leases/revoke", b'{"lease": "a"}', 204, ""),
+        ("sys/leases/revoke", b'{"lease_id": 7}', 204, ""),
+        ("sys/leases/revoke", b'["lease_id"]', 204, ""),
+        ("secret/revoke", NAMED, 204, ""),
+    ],
+)
+def test_which_lease_an_exchange_shows_to_be_over(path: str, body: bytes, status: int, ended: str) -> None:
+    """A look-up that finds nothing and a revocation that Vault took name a lease that is over, or the beginning of several."""
+    assert ended_lease(Request("PUT", f"/v1/{path}", (), body), Answer(status)) == ended
+
+
+def test_leases_are_dropped_by_what_their_ids_begin_with() -> None:
+    """A prefix drops every lease below it, with or without its slash, and none whose id only looks alike."""
+    for prefix in ("database/creds/app", "database/creds/app/"):
+        shelf = Shelf(10 * WEIGHT)
+        for lease_id in ("database/creds/app/1", "database/creds/app/2", "database/creds/apple/3", "", "xdatabase/creds/app/4"):
+            shelf.put(key(lease_id), entry(lease_id=lease_id))
+        assert shelf.drop_lease(prefix)
+        assert [one.lease_id for one in shelf] == ["database/creds/apple/3", "", "xdatabase/creds/app/4"]

@@ -517,8 +517,31 @@ def test_a_snapshot_holds_no_secret_of_the_door() -> None:
     """With SnapStart a secret made at the start would be every restored sandbox's: the mode is refused there, and only there."""
     secret = NEEDED | {"VAULTGATE_GUARD": "secret"}
     assert load(secret).guard == "secret"
-    with pytest.raises(ConfigurationError, match="VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox"):
+    with pytest.raises(ConfigurationError) as refused:
         load(secret | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})
+    assert refused.value.problems == (
+        "VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox would have the same secret",
+    )
+
+
+def test_a_snapshot_holds_nothing_that_was_fetched() -> None:
+    """With SnapStart neither a token nor a file may come before the snapshot: both are told, and elsewhere both are fine."""
+    early = NEEDED | {"VAULTGATE_START": "ready", "VAULT_SECRET_PATH": "secret/data/app"}
+    assert load(early).start == "ready"
+    with pytest.raises(ConfigurationError) as refused:
+        load(early | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})
+    why = "can't be used with SnapStart: the snapshot would hold what it fetched, for every sandbox that is restored from it"
+    assert refused.value.problems == (
+        f"VAULTGATE_START=ready {why}; leave it out",
+        f"VAULT_SECRET_PATH {why}; read through the proxy or vaultgate.client instead",
+    )
+    assert load(NEEDED | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}).start == "overlap"
+
+
+@pytest.mark.parametrize(("text", "on"), [(None, False), ("off", False), ("EMF", True)])
+def test_metrics(text: str | None, *, on: bool) -> None:
+    """Metrics are written where they are asked for."""
+    assert load(NEEDED | ({} if text is None else {"VAULTGATE_METRICS": text})).metrics is on
 
 
 @pytest.mark.parametrize(("text", "limit"), [("10", (10, 10)), ("10:20", (10, 20)), ("2.5", (2.5, 2)), ("0.1", (0.1, 1))])
