@@ -77,6 +77,8 @@ def test_of_a_service_token_only_the_last_end_is_kept(service: Token) -> None:
     assert (len(ledger), ledger.living(service, at(1))) == (0, [])
     assert ledger.in_use(service, at(18.9))
     assert not ledger.in_use(service, at(19))
+    ledger.note(service, "c", lease(0, 30), at(1))
+    assert ledger.in_use(service, at(19))
 
 
 def test_tokens_are_told_apart(batch: Token, service: Token) -> None:
