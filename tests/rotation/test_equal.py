@@ -200,15 +200,25 @@ def test_a_model_that_is_locked(bed: Bed) -> None:
     assert not bed.execute("SELECT 1 FROM mysql.user WHERE user = 'closed_clone'")
 
 
-def test_grants_that_changed_between_set_and_test(bed: Bed) -> None:
-    """The third step compares again; running setSecret again makes them equal."""
+CHANGES = [
+    ("GRANT INSERT ON shop.orders TO moving_clone@'%'", "grants"),
+    ("ALTER USER moving_clone@'%' WITH MAX_QUERIES_PER_HOUR 5000", "properties"),
+    ("ALTER USER moving_clone@'%' ACCOUNT LOCK", "properties"),
+    ("DROP USER moving_clone@'%'", "host entry"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), CHANGES)
+def test_what_changes_between_set_and_test(bed: Bed, change: str, what: str) -> None:
+    """The third step compares again; running the second again makes them equal."""
     user = named(bed, "alternating", "moving")
-    user.rotate()
+    user.rotate(2)
     rotation = user.begin()
     user.step(rotation, "createSecret")
     user.step(rotation, "setSecret")
-    bed.execute("GRANT INSERT ON shop.orders TO moving_clone@'%'")
-    with pytest.raises(RotationError, match="privileges-differ"):
+    bed.execute(change)
+    with pytest.raises(RotationError, match=f"privileges-differ: {what}"):
         user.step(rotation, "testSecret")
     user.drive(rotation)
     assert shown(bed, "moving") == shown(bed, "moving_clone")
+    assert user.works(-1)

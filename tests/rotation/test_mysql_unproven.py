@@ -15,9 +15,12 @@ from tests.simulators.secrets_manager_http import Served, served
 from vaultgate_ops.rotation.driver import Driver
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import Request
+from vaultgate_ops.rotation.mysql.administration import lock
+from vaultgate_ops.rotation.mysql.secret import DatabaseSecret
 from vaultgate_ops.rotation.rotation import STRATEGIES, build
 from vaultgate_ops.rotation.service import SecretsManager
 from vaultgate_ops.rotation.settings import load
+from vaultgate_ops.rotation.strategies.alternating import twin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,6 +157,16 @@ def test_alternating_locks(amazon: Served) -> None:
     assert shop.works()[:2] == [True, True]
 
 
+def test_a_twin_with_two_passwords(amazon: Served) -> None:
+    """A secondary password that an earlier strategy left on the twin doesn't outlive the rotation."""
+    shop = Shop(amazon, "alternating")
+    left = ["GRANT SELECT ON `shop`.* TO {0}"]
+    shop.server.accounts["app_clone", "%"] = Account(stored("older"), stored("oldest"), granted=left)
+    shop.rotate()
+    assert shop.works() == [True, True]
+    assert not shop.server.admits("app_clone", "oldest")
+
+
 def test_single(amazon: Served) -> None:
     """A user changes its own password."""
     shop = Shop(amazon, "single")
@@ -180,3 +193,43 @@ def test_a_plugin_that_cant_be_compared(amazon: Served) -> None:
     shop.server.accounts["app", "%"].plugin = "sha256_password"
     with pytest.raises(RotationError, match=r"strategy-unfit.*sha256_password"):
         shop.rotate()
+
+
+@pytest.mark.parametrize(
+    ("engine", "username", "fields", "twin"),
+    [
+        ("mysql", "app", {}, "app_clone"),
+        ("mysql", "app_clone", {}, "app"),
+        ("mysql", "n" * 26, {}, "n" * 26 + "_clone"),
+        ("mariadb", "n" * 32, {}, "n" * 32 + "_clone"),
+        ("mysql", "n" * 32, {"twin": "other"}, "other"),
+    ],
+)
+def test_the_twins_name(engine: str, username: str, fields: dict[str, str], twin: str) -> None:
+    """AWS's, unless the secret has another one."""
+    assert twin_of(DatabaseSecret(engine, HOST, 3306, username, "secret", **fields)) == twin
+
+
+@pytest.mark.parametrize(
+    ("engine", "username", "fields"),
+    [("mysql", "n" * 27, {}), ("mariadb", "n" * 123, {}), ("mysql", "app", {"twin": "app"}), ("mysql", "_clone", {})],
+)
+def test_a_twin_that_cant_be_called_so(engine: str, username: str, fields: dict[str, str]) -> None:
+    """Too long for the server, or no other name: the secret has to name it."""
+    with pytest.raises(RotationError, match=r'secret-field-wrong.*"twin"'):
+        twin_of(DatabaseSecret(engine, HOST, 3306, username, "secret", **fields))
+
+
+def test_a_lock_that_somebody_else_has() -> None:
+    """A step that doesn't get the secret's lock in time is run again later; each secret has a lock of its own."""
+    server = SimulatedMySql()
+    server.accounts["root", "%"] = Account(stored("root's"))
+    session = server.connect(None, "root", "root's")  # type: ignore[arg-type]  # it looks at no target
+    lock(session, "arn:one")
+    lock(session, "arn:two")
+    server.locked = True
+    with pytest.raises(RotationError, match="rotation-running") as caught:
+        lock(session, "arn:one")
+    assert caught.value.retryable
+    assert len(set(server.locks)) == 2
+    assert all(len(name) <= 64 for name in server.locks)

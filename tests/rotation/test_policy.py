@@ -71,3 +71,22 @@ def test_a_refused_value_is_replaced(bed: Bed, policy: None, strategy: str) -> N
     assert user.works(0)
     user.rotate()
     assert user.works(-1)
+
+
+def test_a_policy_on_reuse(bed: Bed) -> None:
+    """Alternating sends each password once, however often its step is run; dual would have to repeat the current one."""
+    bed.execute("INSTALL SONAME 'password_reuse_check'")
+    try:
+        user = bed.user("alternating", cleartext=True)
+        rotation = user.begin()
+        user.step(rotation, "createSecret")
+        user.step(rotation, "setSecret")
+        bed.execute(f"ALTER USER '{user.name}_clone'@'%' WITH MAX_QUERIES_PER_HOUR 5000")
+        user.drive(rotation)
+        assert user.works(-1)
+        repeated = bed.user("dual", cleartext=True)
+        rotation = repeated.begin()
+        with pytest.raises(RotationError, match="password-policy"):
+            repeated.drive(rotation, attempts=1)
+    finally:
+        bed.execute("UNINSTALL SONAME 'password_reuse_check'")

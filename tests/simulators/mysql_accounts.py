@@ -76,16 +76,19 @@ class SimulatedMySql:
     Attributes:
         accounts: by user and host.
         statements: that were executed, as sent.
+        locks: names that were asked for; locked: whether somebody else has them all.
     """
 
     def __init__(self, version: str = VERSION) -> None:
         self.version = version
         self.accounts: dict[tuple[str, str], Account] = {}
         self.statements: list[str] = []
+        self.locks: list[str] = []
+        self.locked = False
         self._grammar: list[tuple[str, Callable[[re.Match[str], list[Any]], list[tuple[Any, ...]]]]] = [
             (r"SELECT VERSION\(\)", lambda _, __: [(self.version,)]),
             (r"SET SESSION print_identified_with_as_hex = ON", lambda _, __: []),
-            (r"SELECT GET_LOCK\(%s, %s\)", lambda _, __: [(1,)]),
+            (r"SELECT GET_LOCK\(%s, %s\)", self._lock_name),
             (r"SELECT User, Host FROM mysql\.user WHERE User = %s", self._hosts),
             (r"SELECT User_attributes FROM mysql\.user WHERE User = %s AND Host = %s", self._attributes),
             (rf"SHOW CREATE USER {_ACCOUNT}", self._show),
@@ -130,6 +133,10 @@ class SimulatedMySql:
         if (given[0], given[1]) not in self.accounts:
             raise failure("database-error", "1396")
         return self.accounts[given[0], given[1]]
+
+    def _lock_name(self, _: re.Match[str], given: list[Any]) -> list[tuple[Any, ...]]:
+        self.locks.append(given[0])
+        return [(0 if self.locked else 1,)]
 
     def _hosts(self, _: re.Match[str], given: list[Any]) -> list[tuple[Any, ...]]:
         return [key for key in self.accounts if key[0].lower() == given[0].lower()]

@@ -72,7 +72,11 @@ class MariaDb:
         """One statement: password, TLS requirement, limits, expiry."""
         verb = "ALTER USER" if exists else "CREATE USER"
         clauses, arguments = accounts.clauses(like, mariadb=True)
-        self._write(verb, account, [password], f" {clauses}", *arguments)
+        if exists and self.accepts(account, password):
+            # The same password twice is against a policy on reuse.
+            self._administration.alter(f"ALTER USER %s@%s {clauses}", (account.user, account.host, *arguments))
+        else:
+            self._write(verb, account, [password], f" {clauses}", *arguments)
 
     def knows(self, account: Account, password: str) -> bool:
         """By its hash."""

@@ -6,6 +6,9 @@
 | the current one (N-1) | works | works | works, is AWSPREVIOUS | ends, if the sweeper runs | ends |
 | the one before (N-2) | works until swept | ended | ended | ended | ended |
 
+It is one account, so its privileges can't differ. A server that forbids a password's reuse (password_reuse_check) takes no
+statement that repeats the current one: choose alternating there.
+
 Rules: what the server accepts is read, not guessed: each host entry's hashes are compared with those of AWSPENDING and
 AWSCURRENT, and set to just these two in one statement. A crash before it leaves an entry as it was, after it as it will be, so
 every retry ends the same; a step of an old rotation finds its password accepted and changes nothing.
