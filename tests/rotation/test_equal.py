@@ -174,6 +174,7 @@ def test_a_stranger_is_not_taken_for_the_twin(bed: Bed) -> None:
     bed.execute("CREATE USER popular_clone@'%' IDENTIFIED BY 'somebody else'")
     bed.execute("GRANT DELETE ON shop.orders TO popular_clone@'%'")
     before = shown(bed, "popular_clone")
+    assert user.drop_previous() == "nothing to do"
     with pytest.raises(RotationError, match="twin-taken"):
         user.drive(user.begin(), attempts=1)
     assert shown(bed, "popular_clone") == before

@@ -136,6 +136,8 @@ class _Held:
     def retire(self, *, sessions: bool) -> bool:
         """Lock the idle user, after ending its sessions where that is wanted."""
         self._doors.prove(self._values.current, probe=False)
+        if not self._known():
+            return False  # there was no rotation yet; a user of that name is somebody else's
         idle = self._administration.accounts(self._twin)
         if not sessions or not idle:
             return self._end(idle)
@@ -158,11 +160,13 @@ class _Held:
             usable(model)
         return models
 
+    def _known(self) -> bool:
+        """Whether the secret says whose the twin's name is."""
+        previous = self._values.previous
+        return self._values.current.twin is not None or (previous is not None and previous.username == self._twin)
+
     def _refuse_stranger(self, models: Mapping[str, Account], twins: Mapping[str, Account]) -> None:
-        known = self._values.current.twin is not None or (
-            self._values.previous is not None and self._values.previous.username == self._twin
-        )
-        if known:
+        if self._known():
             return
         strange = set(twins) - set(models)
         if strange or any(self._excess(models[host], twin) for host, twin in twins.items()):
