@@ -14,12 +14,23 @@ from vaultgate.settings import Setting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-start = values.choice("overlap", "early")
+
+def start(text: str) -> str:
+    """A choice of two words, made when it is asked for: mutants live in functions that are called anew."""
+    return values.choice("overlap", "early")(text)
+
+
 TEN_YEARS = 10 * 365 * 86_400
+RATE = "is not a rate such as 10 or 10:20, requests per second and how many at once, both more than zero"
 
 TAKEN = [
     (values.duration, str(TEN_YEARS), TEN_YEARS),
     (values.positive_duration, "1ns", 1e-9),
+    (values.rate_limit, "10", (10.0, 10)),
+    (values.rate_limit, "2.5", (2.5, 2)),
+    (values.rate_limit, "0.5", (0.5, 1)),
+    (values.rate_limit, "10:20", (10.0, 20)),
+    (values.rate_limit, "1:1", (1.0, 1)),
     (values.count, "0", 0),
     (values.count, "12", 12),
     (values.word, "a b", "a b"),
@@ -37,6 +48,12 @@ TAKEN = [
     (values.origin, "https://X", Origin("https", "X", 443)),
     (values.origin, "https://vault.example.com.", Origin("https", "vault.example.com.", 443)),
     (values.origin, "https://" + "a" * 63, Origin("https", "a" * 63, 443)),
+    (values.addresses, "https://b:8200", ((Origin("https", "b", 8200), None),)),
+    (
+        values.addresses,
+        "https://b:8200 , https://c/X#id#2",
+        ((Origin("https", "b", 8200), None), (Origin("https", "c", 443, "/X"), "id#2")),
+    ),
     (values.listen_address, "127.0.0.1:8200", ("127.0.0.1", 8200)),
     (values.listen_address, "[::1]:8200", ("::1", 8200)),
     (values.role_arn, "arn:aws-cn:iam::123456789012:role/a/b", "arn:aws-cn:iam::123456789012:role/a/b"),
@@ -46,16 +63,26 @@ TAKEN = [
     (values.path_rules, " get  /v1/secret/* ,PUT a/b/,HEAD *", (("GET", "secret/*"), ("POST", "a/b"), ("GET", "*"))),
     (values.path_rules, "get a/b c,a/b c,d*/e f", (("GET", "a/b c"), ("", "a/b c"), ("", "d*/e f"))),
     (values.secret_path, "Secret/Data/A b", "/v1/Secret/Data/A%20b"),
+    (values.secret_path, "/v1/v1/a\xe4", "/v1/v1/a%C3%A4"),
+    (values.secret_path, "v1/a/b", "/v1/a/b"),
     (values.secret_path, "a/b?Version=2", "/v1/a/b?Version=2"),
     (values.file_path, "/srv/a", "/srv/a"),
+    (values.secret_file, "/srv/a", "/srv/a"),
+    (values.secret_file, "a.json", "/tmp/vault/a.json"),  # noqa: S108 - HashiCorp's place for it
     (values.file_mode, "0640", 0o640),
     (values.file_mode, "0o400", 0o400),
+    (
+        values.template,
+        "{{a/b#c}}{{ #d }}-{{ e/f # g h }}",
+        (("", "/v1/a/b", "c"), ("", "", "d"), ("-", "/v1/e/f", "g h"), ("", "", "")),
+    ),
     (values.template, "u={{ a/b#c }}.", (("u=", "/v1/a/b", "c"), (".", "", ""))),
 ]
 REFUSED = [
     (values.duration, "soon", "is not a duration such as 10s, 5m, 1h30m or plain seconds"),
     (values.duration, str(TEN_YEARS + 1), "is longer than ten years"),
     (values.positive_duration, "0s", "must be longer than zero"),
+    *[(values.rate_limit, text, RATE) for text in ("fast", "", "0", "10:0", "10:", ":5", "-1", "1.", "10:2.5", "\u0663")],
     (values.size, "8 apples", "is not a size such as 8MiB, 500KB or plain bytes"),
     (values.boolean, "maybe", "is neither true nor false"),
     (values.count, "-1", "is not a whole number"),
@@ -68,6 +95,9 @@ REFUSED = [
     (values.origin, "https://a..b", "names a host that DNS can't know: a part between its dots is empty or too long"),
     (values.origin, "https://.a", "names a host that DNS can't know: a part between its dots is empty or too long"),
     (values.origin, "https://" + "a" * 64, "names a host that DNS can't know: a part between its dots is empty or too long"),
+    (values.addresses, "https://b,https://c#", "has an address whose server id, behind its #, is empty"),
+    (values.addresses, "https://b,c", "has an address that is not a URL such as https://vault.example.com:8200"),
+    (values.addresses, "https://b#\xe4", "has an address that holds a character that is not printable ASCII"),
     (values.listen_address, "0.0.0.0:8200", "is not a loopback address such as 127.0.0.1:8200"),
     (values.role_arn, "records", "is not the ARN of a role, such as arn:aws:iam::123456789012:role/NAME"),
     (
