@@ -22,6 +22,6 @@ def test_nobody_with_the_current_value_is_turned_away(bed: Bed) -> None:
         outcome = outcomes[strategy]
         assert (outcome.figures.failed, outcome.figures.numbers) == (0, frozenset()), strategy
         assert set(outcome.answers) == {"200"}, strategy
-        assert outcome.figures.logins > 100, "the poller hardly polled"
-    assert killed > 5, "the function was hardly disturbed"
+        assert outcome.figures.logins > 40, "the poller hardly polled"
+    assert killed > 2, "the function was hardly disturbed"
     assert outcomes["single"].figures.failed > 0, "a trial that sees no window here would see none anywhere"

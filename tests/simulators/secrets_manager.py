@@ -116,6 +116,7 @@ class Secret:
         self.versions[version_id].stages.append(stage)
 
 
+_WORDS = {"ThrottlingException": "Rate exceeded", "AccessDeniedException": "The caller is not authorized to perform this action"}
 _READS = frozenset({"GetSecretValue", "DescribeSecret", "ListSecretVersionIds"})
 
 
@@ -137,7 +138,7 @@ class SimulatedSecretsManager:
         self._past: list[tuple[float, dict[str, Secret]]] = [(float("-inf"), {})]
         self._lock = threading.RLock()
         self._texts: list[str] = []
-        self._throttled: Counter[str] = Counter()
+        self._refused: Counter[tuple[str, str]] = Counter()
         self.lag_s = 0.0
         self.rotations: list[Assignment] = []
         self.calls: list[str] = []
@@ -163,9 +164,10 @@ class SimulatedSecretsManager:
         """
         with self._lock:
             self.calls.append(operation)
-            if self._throttled[operation] > 0:
-                self._throttled[operation] -= 1
-                raise Refusal("ThrottlingException", "Rate exceeded")
+            for (refused, code), times in self._refused.items():
+                if refused == operation and times > 0:
+                    self._refused[refused, code] -= 1
+                    raise Refusal(code, _WORDS[code])
             serve = self._operations.get(operation)
             if serve is None:
                 raise Refusal("UnknownOperationException", "", 404)
@@ -179,8 +181,12 @@ class SimulatedSecretsManager:
     # --- what a test sets ---
 
     def throttle(self, operation: str, times: int) -> None:
-        """Refuse the next calls of an operation."""
-        self._throttled[operation] += times
+        """Be too busy for the next calls of an operation."""
+        self._refused[operation, "ThrottlingException"] += times
+
+    def deny(self, operation: str, times: int) -> None:
+        """Forbid the next calls of an operation."""
+        self._refused[operation, "AccessDeniedException"] += times
 
     def manage(self, name: str, *, owner: str = "", foreign: bool = False) -> None:
         """Say who looks after a secret; see `Secret`."""
