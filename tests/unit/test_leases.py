@@ -122,3 +122,10 @@ def test_no_end_stays_no_end() -> None:
 def test_jump(wall: float, steady: float, *, jumped: bool) -> None:
     """Two clocks that disagree by more than two seconds betray a freeze or somebody who set the time."""
     assert Instant(1e9 + wall, steady).jumped_since(Instant(1e9, 0)) is jumped
+
+
+@pytest.mark.parametrize(("wall", "steady", "ended"), [(100, 100, True), (99.9, 100, False), (100, 99.9, False), (1e6, 0, False)])
+def test_both_clocks_must_say_that_it_is_gone(wall: float, steady: float, *, ended: bool) -> None:
+    """Past its very end, without the margin, by both clocks: before that there is something in Vault to give back."""
+    sent = Instant(1e9, 500)
+    assert Lifetime(sent, 100, 10).ended(Instant(sent.wall + wall, sent.steady + steady)) == ended
