@@ -47,6 +47,7 @@ def test_the_function_rotates_with_a_rotator_from_vault(bed: Bed, rotator_in_vau
         **bed.stack.function_environment(free_port()),
         "SECRETS_MANAGER_ENDPOINT": bed.amazon.endpoint,
         "ROTATION_CA_BUNDLE": str(bed.stack.database.ca_file),
+        "ROTATION_SWEEP": user.secret,
     }
     layer = paths.build_folder() / "layer"
     handler = "vaultgate_ops.rotation.handler.handler"
@@ -61,6 +62,7 @@ def test_the_function_rotates_with_a_rotator_from_vault(bed: Bed, rotator_in_vau
             Driver(call, bed.clock, attempts=1, snake=True).drive(rotation)
             bed.amazon.service.end(rotation)
             user.values.append(bed.amazon.service.value(user.secret))
+        assert sandbox.invoke({"source": "aws.events", "detail-type": "Scheduled Event"}) == {user.secret: "too early"}
         refused = sandbox.invoke({"SecretId": user.secret, "ClientRequestToken": "stray", "Step": "dance"})
         assert refused["errorMessage"].startswith("event-malformed: The event's Step is 'dance'.")
     assert [user.works(place) for place in (-1, -2, -3)] == [True, True, False]
