@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pymysql.err import OperationalError
 from tests.rotation.bed import login_of
 from tests.rotation.faults import Faults
 from tests.simulators.secrets_manager import HOME
@@ -167,8 +169,24 @@ def test_no_tls_where_the_secret_says_so(bed: Bed) -> None:
     assert failure(bed, user).code in {"tls", "access-denied"}
 
 
-def test_no_connection_left(bed: Bed) -> None:
-    """1040 and its kin: worth another try."""
+def test_a_server_that_is_full(bed: Bed) -> None:
+    """1040: worth another try."""
+    user = bed.user("single")
+    bed.execute("SET GLOBAL max_connections = 10")
+    try:
+        with ExitStack() as sessions:
+            with suppress(OperationalError):  # the server is full
+                for _ in range(11):
+                    sessions.enter_context(user.session(-1))
+            error = failure(bed, user)
+    finally:
+        bed.execute("SET GLOBAL max_connections = DEFAULT")
+    assert (error.code, error.retryable) == ("too-many-connections", True)
+    assert "1040" in error.message
+
+
+def test_no_connection_left_for_the_user(bed: Bed) -> None:
+    """1226: as above."""
     user = bed.user("single")
     bed.execute("ALTER USER %s@'%%' WITH MAX_USER_CONNECTIONS 1", user.name)
     with user.session(-1):
