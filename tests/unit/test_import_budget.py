@@ -1,8 +1,8 @@
 """What a cold start imports: each module costs every sandbox its milliseconds, so a list says which may be there.
 
 The list is import_budget.json: what Python's interpreter itself loads is taken off, `registering` is what the extension has
-imported when it registers, `opening` what it adds before the door is open, `login` what the first login over TLS adds. It holds what any of Python 3.11,
-3.12 and 3.13 loads; one version may load less, none may load more.
+imported when it registers, `opening` what it adds before the door is open, `login` what the first login over TLS adds. It holds
+what any of Python 3.11, 3.12 and 3.13 loads; one version may load less, none may load more.
 """
 
 from __future__ import annotations
