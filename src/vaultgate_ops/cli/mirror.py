@@ -14,6 +14,7 @@ from vaultgate_ops.audit import daemon
 from vaultgate_ops.audit.lag import lag
 from vaultgate_ops.audit.mirror import Options
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.mirror_listen import listen, reconcile
 from vaultgate_ops.cli.mirror_verify import verify
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed
@@ -89,6 +90,8 @@ def mirror(
     daemon.run(working, stopping)
 
 
+mirror.add_command(listen)
+mirror.add_command(reconcile)
 mirror.add_command(verify)
 
 
