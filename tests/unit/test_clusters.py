@@ -111,7 +111,28 @@ def test_a_silent_first_leaves_time_for_the_other(extension: Extension) -> None:
     """Half of a read's time is the most that it takes."""
     extension.ask("secret/data/records")
     extension.home.delay_s = 5
-    assert extension.ask(seconds=6).ok
+    assert extension.ask(seconds=8).ok
+    assert extension.away.logins == 1
+
+
+def test_a_silent_first_leaves_time_for_a_login_at_the_other(extension: Extension) -> None:
+    """A cold start's time is shared, too."""
+    extension.home.delay_s = 5
+    assert extension.ask(seconds=8).ok
+    assert extension.away.logins == 1
+
+
+def test_a_token_is_kept_alive_where_it_is_from(extension: Extension) -> None:
+    """And is shown to nobody else for that."""
+    extension.home.state = "gone"
+    extension.ask("secret/data/records")
+    extension.home.state = "active"
+    extension.clock.advance(3000)
+    care = extension.broker.tick()
+    assert care is not None
+    care.join(10)
+    assert extension.away.count("POST", "auth/token/renew-self") == 1
+    extension.nothing_was_shown_to_the_other()
 
 
 def test_what_was_leased_stays_good(extension: Extension) -> None:

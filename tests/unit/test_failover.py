@@ -13,6 +13,7 @@ from tests.simulators.vault_cluster import SimulatedCluster
 from vaultgate.errors import CircuitOpen, DeadlineExceeded, Unreachable
 from vaultgate.log import Log
 from vaultgate.model import Answer, Request
+from vaultgate.nodes import Nodes
 from vaultgate.secret import Secret
 from vaultgate.values import origin
 from vaultgate.vault import Vault
@@ -82,10 +83,11 @@ def test_the_next_address_is_asked_when_the_first_is_gone(cluster: Cluster) -> N
 
 def test_a_node_that_failed_comes_last(cluster: Cluster) -> None:
     """The next call doesn't begin with the one that is gone, and comes back to it once it is there again and others aren't."""
-    cluster.network.leader = B
+    cluster.network.leader = C
     cluster.network.state[A] = "gone"
     cluster.ask()
     cluster.network.asked.clear()
+    cluster.clock.freeze(0.4)
     cluster.ask()
     assert {where for where, _ in cluster.network.asked} == {B}
     cluster.network.state.update({A: "up", B: "gone", C: "gone"})
@@ -204,6 +206,22 @@ def test_an_election_is_waited_for(cluster: Cluster) -> None:
     assert 2.0 <= cluster.clock.steady() - before < 2.5
     assert cluster.reached()[-1] == C
     assert cluster.reached().count(A) == 2
+
+
+def test_an_election_counts_for_more_than_a_node_that_is_gone(cluster: Cluster) -> None:
+    """One standby elects, the other one is gone like the leader: the election is what is waited for."""
+    cluster.ask()
+    cluster.network.state[C] = "gone"
+    cluster.network.fail_over(B, after_s=2.0)
+    assert cluster.ask().ok
+
+
+def test_a_redirect_to_another_path_is_not_followed() -> None:
+    """Ours is the path that was asked for, or none."""
+    nodes = Nodes([origin(A), origin(B)])
+    for where, known in ((f"{B}/v1/x?a=1", True), (B, False), (f"{B}/v1/y?a=1", False), (f"{B}/ui/v1/x?a=1", False), ("", False)):
+        node = nodes.sent_on_to(Answer(307, (("Location", where),)), "/v1/x?a=1")
+        assert (node is not None) == known, where
 
 
 def test_an_election_nobody_hears_of_is_waited_for_too() -> None:
@@ -332,6 +350,22 @@ def test_a_vault_that_is_back_is_used_again(cluster: Cluster) -> None:
     assert cluster.ask().ok
     assert cluster.vault.circuit == "closed"
     assert cluster.events == ["circuit-open", "circuit-closed"]
+
+
+def test_what_we_hold_up_ourselves_is_no_failure_of_vaults() -> None:
+    """VAULT_RATE_LIMIT leaves no time to ask: that is told at once, not repeated, and opens no circuit."""
+    cluster = Cluster(A)
+    cluster.server.next(Answer(503), Answer(200))
+    cluster.ask()
+    for _ in range(5):
+        held_up = DeadlineExceeded("not asked in time")
+        held_up.sent = held_up.asked = False
+        cluster.server.next(held_up)
+        before = len(cluster.reached())
+        with pytest.raises(DeadlineExceeded):
+            cluster.ask()
+        assert len(cluster.reached()) == before + 1
+    assert cluster.vault.circuit == "closed"
 
 
 def test_a_token_is_given_back_though_the_circuit_is_open(cluster: Cluster) -> None:

@@ -336,8 +336,8 @@ class Broker:
         choice = request.method in READS and self._session.has_choice(token)
         try:
             answer = token.vault.forward(request, token.secret, (sent.steady + deadline) / 2 if choice else deadline)
-        except Unreachable:
-            if not choice or not self._session.move(token, deadline):
+        except Unreachable as error:
+            if not choice or not error.asked or not self._session.move(token, deadline):
                 raise
         else:
             if not choice or answer.status not in _ELSEWHERE or not self._session.move(token, deadline):

@@ -112,12 +112,13 @@ class Unreachable(VaultgateError):
 
     Attributes:
         sent: whether the request may have been carried out.
+        asked: whether anybody was asked at all; a request that we held up ourselves says nothing about Vault.
     """
 
     code = "unreachable"
     retryable = True
     status = 503
-    sent = True
+    sent = asked = True
 
 
 class DeadlineExceeded(Unreachable):

@@ -87,8 +87,10 @@ class Failover:
 
         Raises:
             CircuitOpen: nobody was asked, for the last calls failed.
-            Unreachable, DeadlineExceeded: no node answered.
+            Unreachable, DeadlineExceeded: no node answered, or it was not asked in time.
         """
+        if isinstance(first, Unreachable) and not first.asked:
+            raise first
         deadline = deadline if forced or first is not None else self._admitted(deadline)
         outcome = self._persist(request, deadline, again=again, outcome=first)
         alive = isinstance(outcome, Answer) and not is_no_answer(outcome)
@@ -133,8 +135,7 @@ class Failover:
                     with self._lock:
                         self._budget.earn()
                 break
-            silent = isinstance(outcome, DeadlineExceeded) and len(self._nodes) == 1
-            if attempt == tries or silent or self._clock.steady() >= deadline:
+            if attempt == tries or self._clock.steady() >= deadline:
                 break
             with self._lock:
                 affordable = self._budget.take()
@@ -169,6 +170,8 @@ class Failover:
         try:
             answer = self._transport.exchange(node.origin, request, end)
         except Unreachable as error:
+            if not error.asked:
+                raise
             with self._lock:
                 self._nodes.failed(node, self._clock.now(), self._clock.jitter(1.0))
             return error

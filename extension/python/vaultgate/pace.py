@@ -73,9 +73,11 @@ class Paced:
             with self._lock:
                 wait_s = self._pace.wait_s(now_s, deadline - now_s)
             if wait_s is None:
-                raise DeadlineExceeded(
+                held_up = DeadlineExceeded(
                     f"{origin} was not asked in time", "VAULT_RATE_LIMIT holds requests up: allow more, or keep more"
                 )
+                held_up.sent = held_up.asked = False
+                raise held_up
             if wait_s:
                 self._clock.sleep(wait_s)
         return self._network.exchange(origin, request, deadline)
