@@ -65,7 +65,7 @@ CODES: Mapping[str, Meaning] = {
     "access-denied": Meaning(_DENIED, False, "whoever changed the password by hand: the message says whose login failed"),
     "account-unusable": Meaning(_DENIED, False, "the database's administrator: the account is locked or its password expired"),
     "user-missing": Meaning(_DENIED, False, "the database's administrator: the user of AWSCURRENT isn't there"),
-    "twin-taken": Meaning(_USAGE, False, "whoever wrote the secret: the twin's name belongs to a user with other privileges"),
+    "twin-taken": Meaning(_USAGE, False, "whoever wrote the secret: a user of the twin's name is there already; name the twin"),
     "privilege-missing": Meaning(_DENIED, False, "the database's administrator: the hint holds the exact statement"),
     "privileges-differ": Meaning(_FAILED, True, "nobody: the new user isn't equal yet; setSecret makes it so"),
     "grants-unreadable": Meaning(_FAILED, False, "us: please report the kind of grant that the message names"),

@@ -10,8 +10,8 @@ Rules: the user of AWSCURRENT is the model and is never touched; its twin is mad
 testSecret: host entries, TLS requirement, resource limits, expiry, grants with columns and GRANT OPTION, roles, default roles.
 testSecret compares all of that again and logs in. Everything is read first and only differences are written, so that a retry
 goes on where a crash ended. Change privileges on the user that is AWSCURRENT: what is changed on the idle one alone is undone.
-An existing user is taken for the twin only if it has nothing that the model lacks, or the secret names it, or a value of this
-secret did.
+An existing user is taken for the twin only if the secret's ``twin`` or AWSPREVIOUS names it, if it has the pending password
+already, or if it is equal to the model.
 """
 
 from __future__ import annotations
@@ -166,18 +166,15 @@ class _Held:
         return self._values.current.twin is not None or (previous is not None and previous.username == self._twin)
 
     def _refuse_stranger(self, models: Mapping[str, Account], twins: Mapping[str, Account]) -> None:
-        if self._known():
+        if self._known() or any(self._ways.knows(twin, self._values.wanted.password) for twin in twins.values()):
             return
-        strange = set(twins) - set(models)
-        if strange or any(self._excess(models[host], twin) for host, twin in twins.items()):
+        # An equal one was left by a rotation that was called off; who would make one by hand?
+        if set(twins) - set(models) or any(self._differences(models[host], twin) for host, twin in twins.items()):
             raise RotationError(
                 "twin-taken",
-                f"There is a user {self._twin!r} already, and it may do what {self._values.current.username!r} may not.",
-                'If it is the twin, say so in the secret: "twin": "..."; else give the twin another name there.',
+                f"There is a user {self._twin!r} already, and nothing says that it is {self._values.current.username!r}'s twin.",
+                'If it is, say so in the secret: "twin": "..."; else give the twin another name there.',
             )
-
-    def _excess(self, model: Account, twin: Account) -> bool:
-        return bool(self._administration.grants(twin) - self._administration.grants(model))
 
     def _equipped(self, twin: Account, model: Account) -> bool:
         usable_now = not (twin.locked or twin.expired)
