@@ -24,6 +24,7 @@ from tests.audit.writer import Device
 from tests.simulators.cloudwatch_logs import CloudWatchLogs, Fault, serving
 
 from vaultgate_ops.audit.envelope import Reassembly
+from vaultgate_ops.audit.evidence import Evidence
 from vaultgate_ops.clock import Clock
 
 if TYPE_CHECKING:
@@ -267,11 +268,24 @@ class Trial:
             outcome.problems.append(f"{sum(missing.values())} lines are missing, such as {next(iter(missing))[:200]!r}")
         if foreign:
             outcome.problems.append(f"{len(foreign)} lines were never written, such as {next(iter(foreign))[:200]!r}")
+        outcome.problems += self._contradictions(outcome.lines)
         outcome.under_way = max(self._sent_again(life) for life in range(self._service.life))
         if outcome.under_way > UNDER_WAY:
             outcome.problems.append(f"{outcome.under_way} batches of one life were sent again by later ones")
         if self._clean_only and outcome.twice:
             outcome.problems.append(f"{outcome.twice} lines came twice though every life ended cleanly")
+
+    def _contradictions(self, lines: int) -> list[str]:
+        """What the evidence in the service says otherwise."""
+        evidence = Evidence()
+        for message in self._service.messages(DESTINATION.group, DESTINATION.proof_stream):
+            evidence.proof(message, 0)
+        for message in self._service.messages(DESTINATION.group, DESTINATION.stream):
+            evidence.event(message, 0)
+        found = evidence.findings()
+        if found.complete and found.lines == lines and found.duplicates == self._outcome.twice:
+            return []
+        return [f"the evidence says otherwise: {found}"[:600]]
 
     def _sent_again(self, life: int) -> int:
         """How many of a life's batches hold a line with a number that a later life sent again."""

@@ -15,9 +15,11 @@ from tests.audit.recorder import Recorder
 from tests.audit.writer import Device, entry
 
 from vaultgate_ops.audit.checkpoint import Checkpoint
+from vaultgate_ops.audit.follower import Follower
 from vaultgate_ops.audit.mirror import Mirror, Options
 from vaultgate_ops.audit.model import Destination
 from vaultgate_ops.audit.source import Folder, Scan
+from vaultgate_ops.audit.tail import Tail
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, Denied, Missing, UsageProblem
 
@@ -436,3 +438,43 @@ def test_another_devices_file_is_no_sibling(place: Place, device: Device) -> Non
     other = place.log.with_name("audit.log.2")
     other.write_bytes(entry(5) + b"\n")
     assert place.once(folder=Folder(place.log, [other])) == [line]
+
+
+def test_a_file_that_was_compressed_between_two_looks_is_not_read_twice(place: Place, device: Device) -> None:
+    """It was empty when it was opened: only another look tells that the compressed one is the same."""
+    tail = Tail(Folder(place.log), Follower(), place.said.append, raw_allowed=False)
+    tail.first_look(0.0, required=False, fresh=True, skip_rotated=False)
+    device.write()
+    device.rename()
+    device.reopen()
+    device.write()
+    device.compress()
+    tail.look(1.0)
+    assert [track.size is None for track in tail.follower.held] == [False, False]
+    tail.close()
+
+
+def test_a_compressed_file_that_is_being_made_is_left_alone(place: Place, device: Device) -> None:
+    """The plain file is there until gzip is done."""
+    first = device.write()
+    device.rename()
+    device.reopen()
+    last = device.write()
+    place.log.with_name("audit.log.1.gz").write_bytes(b"\x1f\x8b\x08")
+    assert place.once() == [first, last]
+    assert place.said == []
+
+
+def test_a_compressed_file_that_is_damaged_is_told(place: Place, device: Device) -> None:
+    """What can be had of it arrives, and all else; exit code 1."""
+    first = device.write()
+    device.rename()
+    device.reopen()
+    last = device.write()
+    device.compress()
+    packed = place.log.with_name("audit.log.1.gz")
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(CheckFailed, match="Could not read"):
+        place.once()
+    assert place.sent == [first, last]
+    assert any("not a whole gzip file" in sentence for sentence in place.said)

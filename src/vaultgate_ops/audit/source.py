@@ -83,12 +83,18 @@ class GzippedFile:
         Raises:
             OSError: it can't be read, or it is no whole gzip file.
         """
+        pieces: list[bytes] = []
         with self._lock:
             try:
                 self._file.seek(start)
-                return self._file.read(length)
-            except (EOFError, zlib.error) as error:
-                raise OSError(errno.EIO, f"not a whole gzip file ({error})") from error
+                # Not read(): of a damaged file that gives nothing at all.
+                while length and (piece := self._file.read1(length)):
+                    pieces.append(piece)
+                    length -= len(piece)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                if not pieces:
+                    raise OSError(errno.EIO, f"not a whole gzip file ({error})") from error
+        return b"".join(pieces)
 
     def stat(self, head_bytes: int) -> Stat:
         """Its beginning; it doesn't grow."""
