@@ -244,9 +244,11 @@ def rotating_waits_for_the_rotation_before(client: Any, name: str) -> None:
 def rotating_twice_with_one_token_is_once(client: Any, name: str) -> None:
     """A lost answer is mended by asking again."""
     _, new = created(client, name), token()
-    for _ in range(2):
-        client.rotate_secret(SecretId=name, ClientRequestToken=new, RotationLambdaARN=FUNCTION)
+    client.rotate_secret(SecretId=name, ClientRequestToken=new, RotationLambdaARN=FUNCTION)
+    client.put_secret_value(SecretId=name, SecretString="two", ClientRequestToken=new, VersionStages=["AWSPENDING"])
+    client.rotate_secret(SecretId=name, ClientRequestToken=new, RotationLambdaARN=FUNCTION)
     assert [key for key, labels in stages(client, name).items() if "AWSPENDING" in labels] == [new]
+    assert client.get_secret_value(SecretId=name, VersionStage="AWSPENDING")["SecretString"] == "two"
 
 
 @rule
