@@ -12,7 +12,7 @@ import pytest
 from tests.audit.cloud.conftest import DESTINATION, IDENTITY, QUICK, File, Way, entry, send
 from tests.simulators.cloudwatch_logs import Fault
 
-from vaultgate_ops.audit import proofs
+from vaultgate_ops.audit import envelope, proofs
 from vaultgate_ops.audit.destinations import Creation
 from vaultgate_ops.audit.model import FileIdentity, Position, Span
 from vaultgate_ops.clock import Clock
@@ -44,7 +44,7 @@ def test_every_line_arrives_as_it_was(way: Way) -> None:
         b"x",
         b"\xff\x00\xfe",
         "\u00e9 \u0000\r".encode(),
-        b'{"vaultgate_part":{"id":"x"},"data":"a line of somebody who knows us"}',
+        next(envelope.messages(envelope.plan(envelope.reads(b"x"), 1, "here"), envelope.reads(b"x"))),
         b"prefix: " + LINES[0],
         b'<json:object name="jsonx"></json:object>',
         b"L" * 1_048_550,
@@ -123,6 +123,7 @@ def test_batches_that_overtake_others_are_not_acknowledged_first(
     eventually(lambda: way.simulator.calls["PutLogEvents"] == 1)
     sender.offer(Span(IDENTITY, file.entries[1:]), file)
     eventually(lambda: len(way.lines()) == 6)
+    assert not sender.flush(Clock().steady() + 0.2)
     assert sender.acknowledged() is None
     way.simulator.release()
     assert sender.flush(Clock().steady() + 20)
