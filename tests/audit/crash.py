@@ -283,7 +283,9 @@ class Trial:
         for message in self._service.messages(DESTINATION.group, DESTINATION.stream):
             evidence.event(message, 0)
         found = evidence.findings()
-        if found.complete and found.lines == lines and found.duplicates == self._outcome.twice:
+        # A file that was compressed before a checkpoint knew it is another one to the evidence: what came twice is lines of both.
+        counted = lines <= found.lines and found.lines + found.duplicates == lines + self._outcome.twice
+        if found.complete and counted:
             return []
         return [f"the evidence says otherwise: {found}"[:600]]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vaultgate_ops.audit.follower import Stat
-    from vaultgate_ops.audit.source import OpenFile
+    from vaultgate_ops.audit.source import Listing, OpenFile
 
     Eventually = Callable[[Callable[[], object]], None]
 
@@ -478,3 +478,45 @@ def test_a_compressed_file_that_is_damaged_is_told(place: Place, device: Device)
         place.once()
     assert place.sent == [first, last]
     assert any("not a whole gzip file" in sentence for sentence in place.said)
+
+
+def test_the_known_file_is_found_under_any_name(place: Place, device: Device) -> None:
+    """Its inode tells, where the name is none that a rotation makes."""
+    device.write()
+    place.once()
+    rest = device.write()
+    place.log.rename(place.log.with_name("kept-for-the-auditors"))
+    device.reopen()
+    last = device.write()
+    assert place.once() == [rest, last]
+
+
+def test_the_file_at_the_path_is_read_as_it_is(place: Place, device: Device) -> None:
+    """Vault never compresses: whatever its first bytes look like, they are a line's."""
+    lines = [device.write(b"\x1f\x8b and more"), device.write()]
+    assert place.once() == lines
+
+
+class MovingFolder(Folder):
+    """While it is scanned for the first time, its device is rotated."""
+
+    def __init__(self, path: Path, device: Device) -> None:
+        super().__init__(path)
+        self._device, self._lists = device, 0
+
+    def listing(self, inodes: Collection[int]) -> Listing:
+        self._lists += 1
+        if self._lists == 2:
+            self._device.rename()
+            self._device.reopen()
+            self._device.write()
+        return super().listing(inodes)
+
+
+def test_a_rotation_in_the_middle_of_a_scan_is_noticed(place: Place, device: Device) -> None:
+    """The folder is looked at again: both files are found, under their new names."""
+    device.write()
+    scan = MovingFolder(place.log, device).scan(())
+    for _, file in scan.files:
+        file.close()
+    assert [(found.name, found.current) for found, _ in scan.files] == [(f"{place.log}", True), (f"{place.log}.1", False)]
