@@ -213,6 +213,21 @@ def test_unreachable_vault_says_when_to_come_back(door: Door) -> None:
     assert (answer.status, answer.header("Retry-After"), answer.header("X-Vaultgate-Error")) == (503, "1", "unreachable")
 
 
+def test_an_open_circuit_says_when_to_come_back(door: Door) -> None:
+    """The longer Vault was gone, the later: Retry-After is the time until it is tried again, in whole seconds."""
+    door.extension.server.state = "gone"
+    said = []
+    for _ in range(3):
+        door.ask("GET", f"/v1/{CREDS}", ASKED)
+    for _ in range(3):
+        answer = door.ask("GET", f"/v1/{CREDS}", ASKED)
+        assert answer.header("X-Vaultgate-Error") == "circuit-open"
+        said.append(int(answer.header("Retry-After") or 0))
+        door.extension.clock.advance(said[-1])
+        door.ask("GET", f"/v1/{CREDS}", ASKED)
+    assert said == [1, 2, 3]
+
+
 def test_fault_of_ours_is_an_answer(door: Door) -> None:
     """Whatever we did wrong, the caller gets a 500 and the log a line; the extension goes on."""
     door.extension.server.afterwards("auth/aws/login", lambda: 1 / 0)  # type: ignore[arg-type, return-value]

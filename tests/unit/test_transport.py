@@ -105,6 +105,19 @@ def test_nobody_listens(connections: Connections) -> None:
         ask(connections, Origin("http", "127.0.0.1", port))
 
 
+def test_what_was_never_sent_is_told_from_what_may_have_been_carried_out(connections: Connections) -> None:
+    """Where no connection came about, somebody else can be asked, whatever the request was."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(Unreachable) as refused:
+        ask(connections, Origin("http", "127.0.0.1", port))
+    with loopback(answering(b"")) as server, pytest.raises(Unreachable) as broken:
+        ask(connections, server.origin)
+    with loopback(silent) as server, pytest.raises(DeadlineExceeded) as late:
+        ask(connections, server.origin, 0.05)
+    assert [caught.value.sent for caught in (refused, broken, late)] == [False, True, True]
+
+
 def test_name_that_does_not_resolve(connections: Connections) -> None:
     """A name that DNS doesn't know is told as that; .invalid is reserved for never being known."""
     with pytest.raises(Unreachable, match=r"the name 'vault\.invalid' can't be resolved"):
