@@ -8,6 +8,7 @@ import shutil
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,9 +26,9 @@ from vaultgate_ops.errors import CheckFailed, Denied, Missing, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from pathlib import Path
 
     from vaultgate_ops.audit.follower import Stat
+    from vaultgate_ops.audit.model import Reader, Span
     from vaultgate_ops.audit.source import Listing, OpenFile
 
     Eventually = Callable[[Callable[[], object]], None]
@@ -520,3 +521,36 @@ def test_a_rotation_in_the_middle_of_a_scan_is_noticed(place: Place, device: Dev
     for _, file in scan.files:
         file.close()
     assert [(found.name, found.current) for found, _ in scan.files] == [(f"{place.log}", True), (f"{place.log}.1", False)]
+
+
+class FirstOnly(Recorder):
+    """Acknowledges the first offer, and no other."""
+
+    def offer(self, span: Span, reader: Reader) -> None:
+        self.held = bool(self.lines)
+        super().offer(span, reader)
+
+
+def test_only_the_acknowledged_file_counts_as_sent(place: Place, device: Device, eventually: Eventually) -> None:
+    """The next one was offered right behind it: it is sent again."""
+    first = device.write()
+    device.rename()
+    device.reopen()
+    second = device.write()
+    recorder = FirstOnly()
+    with place.running(recorder):
+        eventually(lambda: recorder.lines == [first, second])
+    assert place.once() == [second]
+
+
+def test_no_file_stays_open(place: Place, device: Device) -> None:
+    """Neither one that was read nor one that needed no reading."""
+    for _ in range(3):
+        device.write()
+        device.rename()
+        device.reopen()
+    device.write()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    place.once()
+    place.once()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
