@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymysql.err import OperationalError
-from tests.rotation.bed import login_of
+from tests.rotation.bed import Bed, login_of
 from tests.rotation.faults import Faults
-from tests.simulators.secrets_manager import HOME
+from tests.simulators.clock import MovableClock
+from tests.simulators.secrets_manager import HOME, SimulatedSecretsManager
+from tests.simulators.secrets_manager_http import served
 
 from vaultgate_ops.local.database import HOST
 from vaultgate_ops.local.paths import checkout
@@ -24,9 +26,24 @@ from vaultgate_ops.rotation.service import SecretsManager
 from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
-    from tests.rotation.bed import Bed, User
+    from collections.abc import Iterator
+
+    from tests.rotation.bed import User
+
+    from vaultgate_ops.local.stack import Stack
 
 pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def bed(stack: Stack) -> Iterator[Bed]:
+    """One of our own: others read every value that their Secrets Manager ever had."""
+    clock = MovableClock()
+    with served(SimulatedSecretsManager(clock)) as amazon:
+        made = Bed(stack, amazon, clock)
+        yield made
+        made.close()
+
 
 FIELDS: list[tuple[str, Any, str, str]] = [
     ("engine", "", "secret-field-missing", "engine"),
