@@ -338,7 +338,10 @@ NAMED = b'{"lease_id": "database/creds/app/abc"}'
         ("sys/leases/revoke", b'{"lease": "a"}', 204, ""),
         ("sys/leases/revoke", b'{"lease_id": 7}', 204, ""),
         ("sys/leases/revoke", b'["lease_id"]', 204, ""),
+        ("sys/leases/revoke%2Fdatabase/creds/app/abc", b"", 204, "database/creds/app/abc"),
         ("secret/revoke", NAMED, 204, ""),
+        ("revoke", NAMED, 204, ""),
+        ("secret/sys/leases/revoke", NAMED, 204, ""),
     ],
 )
 def test_which_lease_an_exchange_shows_to_be_over(path: str, body: bytes, status: int, ended: str) -> None:

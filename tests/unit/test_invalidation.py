@@ -7,6 +7,7 @@ import json
 import pytest
 from tests.simulators.extension import CREDS, Beside, Extension, cache, user
 
+from vaultgate.errors import Unreachable
 from vaultgate.model import Answer
 
 KV = "secret/data/records"
@@ -127,6 +128,30 @@ def test_a_write() -> None:
     own = ("X-Vault-Token", extension.server.root_token)
     extension.ask(KV, own, method="PUT", document={"data": {"greeting": "again"}})
     assert extension.invalidations == 2
+
+
+@pytest.mark.parametrize("whose", ["ours", "a caller's"])
+def test_a_write_that_nobody_answered(whose: str) -> None:
+    """It may have been carried out all the same, so what it touches is taken back."""
+    extension = writer()
+    extension.ask(KV)
+    own = [("X-Vault-Token", extension.server.root_token)] if whose != "ours" else []
+    extension.server.next(Unreachable("the connection was closed inside a body"))
+    with pytest.raises(Unreachable):
+        extension.ask(KV, *own, method="PUT", document={"data": {}})
+    assert (extension.invalidations, cache(extension.ask(KV))) == (1, "miss")
+
+
+def test_a_write_that_never_left() -> None:
+    """It has changed nothing: what is kept may be what a Vault that is away leaves us."""
+    extension = writer()
+    extension.ask(KV)
+    nobody = Unreachable("nobody listens there")
+    nobody.sent = False
+    extension.server.next(*[nobody] * 3)
+    with pytest.raises(Unreachable):
+        extension.ask(KV, method="PUT", document={"data": {}})
+    assert (extension.invalidations, cache(extension.ask(KV))) == (0, "hit")
 
 
 def test_what_makes_room() -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulators.extension import Extension, cache
 
-from vaultgate.cache import touches, ttl_without_lease
+from vaultgate.cache import path_below, path_of, touches, ttl_without_lease
 from vaultgate.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from vaultgate.model import Answer
+from vaultgate.model import Answer
 
 KV = "secret/data/records"
 ASKED = ("X-Vault-Cache-Control", "cache")
@@ -105,6 +102,40 @@ def test_a_callers_own_token_is_not_answered_from_the_shelf() -> None:
     extension.ask(KV)
     own = ("X-Vault-Token", extension.server.root_token)
     assert [cache(extension.ask(KV, own)) for _ in range(2)] == ["bypass", "bypass"]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/v1/secret/data/app?version=2", "secret/data/app"),
+        ("/v1/secret/data/user%40home", "secret/data/user@home"),
+        ("/v1/secret/d%61ta/%c3%bc%E2%82%ac", "secret/data/ü€"),
+        ("/v1/secret/data/half%C3", "secret/data/half\ufffd"),
+        ("/v1/secret/data/app?x=%40", "secret/data/app"),
+    ],
+)
+def test_what_stands_at_a_target(target: str, path: str) -> None:
+    """Two clients that escape differently speak of the same secret."""
+    assert path_below(target) == path
+    assert path_of(("GET", target, "")) == path
+
+
+def test_a_rule_holds_however_its_path_is_escaped() -> None:
+    """The settings' globs are paths as they are, a client may escape what it likes."""
+    extension = Extension(VAULTGATE_CACHE="secret/data/records=1m")
+    extension.ask("database/creds/records")
+    extension.server.next(*[Answer(200, (), b'{"lease_id": "", "lease_duration": 0, "data": {}}')] * 2)
+    extension.ask("secret/data/rec%6Frds")
+    assert cache(extension.ask("secret/data/rec%6Frds")) == "hit"
+
+
+def test_a_write_by_a_client_that_escapes_otherwise() -> None:
+    """It drops what it touches all the same."""
+    extension = writer(VAULTGATE_CACHE="secret/*=1m")
+    extension.ask(KV)
+    extension.server.next(Answer(200))
+    extension.ask("secret/data/rec%6Frds", method="PUT", document={"data": {}})
+    assert cache(extension.ask(KV)) == "miss"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import json
 import threading
 
 from vaultgate import guard
-from vaultgate.cache import Entry, Shelf, ended_lease, for_one_reader, key_of, path_of, touches, ttl_without_lease
+from vaultgate.cache import Entry, Shelf, ended_lease, for_one_reader, key_of, path_below, path_of, touches, ttl_without_lease
 from vaultgate.errors import DeadlineExceeded, Unreachable, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.leases import Lifetime, margin_s
@@ -231,6 +231,14 @@ class Broker:
         Raises:
             VaultgateError: there is no answer of Vault's.
         """
+        try:
+            return self._answer(request, deadline)
+        except VaultgateError as error:
+            if request.method not in READS and (not isinstance(error, Unreachable) or error.sent):
+                self._take_back_written(request)  # what nobody answered may have been carried out
+            raise
+
+    def _answer(self, request: Request, deadline: float) -> Answer:
         if not guard.uses_our_token(request):
             token = Secret((request.header("X-Vault-Token") or "").strip())
             answer = self._session.conceal(self._vault.forward(request, token, deadline))
@@ -364,7 +372,7 @@ class Broker:
         if request.method not in READS:
             return None
         asked = self._config.cache_always or request.header("X-Vault-Cache-Control") is not None
-        path = request.path.removeprefix("/v1/")
+        path = path_below(request.target)
         kept_s = ttl_without_lease(path, self._config.cache_rules, self._config.cache_ttl_s, asked=asked)
         return Entry(answer, "", Lifetime(sent, kept_s), token.name) if kept_s else None
 
@@ -376,13 +384,7 @@ class Broker:
         """Draw the consequences of what went through: a write makes flights stale, and may tell of a lease's end."""
         if request.method in READS:
             return
-        written = request.path.removeprefix("/v1/")
-        with self._lock:
-            # Whoever asks from now on must see what was written.
-            for key in [key for key in self._flights if touches(written, path_of(key))]:
-                del self._flights[key]
-            self._shelf.drop_touched(written)
-        self._tell()
+        self._take_back_written(request)
         lease_id = ended_lease(request, answer)
         if lease_id:
             with self._lock:
@@ -390,6 +392,15 @@ class Broker:
             self._tell(anyway=True)
             if dropped:
                 self._log.info("lease-dead", "a lease was revoked behind our back; its secret was dropped")
+
+    def _take_back_written(self, request: Request) -> None:
+        """Whoever asks from now on must see what a request may have written."""
+        written = path_below(request.target)
+        with self._lock:
+            for key in [key for key in self._flights if touches(written, path_of(key))]:
+                del self._flights[key]
+            self._shelf.drop_touched(written)
+        self._tell()
 
     def _labelled(self, answer: Answer, cache: str, entry: Entry | None) -> Answer:
         now = self._clock.now()

@@ -25,6 +25,7 @@ _KV_KINDS = frozenset({"data", "metadata", "delete", "undelete", "destroy", "sub
 # What is asked of sys/leases, and the statuses that say that the lease is over.
 _TAKEN = frozenset({200, 202, 204})
 _ENDING = {"lookup": frozenset({400}), "revoke": _TAKEN, "revoke-prefix": _TAKEN, "revoke-force": _TAKEN}
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 Key = tuple[str, str, str]
 # What an entry weighs beside its body: keys, headers and Python's own objects, by tracemalloc about 900 bytes.
 _ENTRY_BYTES = 1024
@@ -43,7 +44,15 @@ def key_of(request: Request, namespace: str | None) -> Key | None:
 
 def path_of(key: Key) -> str:
     """The path below `/v1/` that a key stands for."""
-    return key[1].partition("?")[0].removeprefix("/v1/")
+    return path_below(key[1])
+
+
+def path_below(target: str) -> str:
+    """The path below `/v1/` of a request's target, as Vault reads it: what one client escapes another one may not."""
+    path = target.partition("?")[0].removeprefix("/v1/")
+    if "%" not in path:
+        return path
+    return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), path.encode()).decode("utf-8", "replace")
 
 
 def for_one_reader(document: Mapping[str, Any]) -> bool:
@@ -57,7 +66,8 @@ def ended_lease(request: Request, answer: Answer) -> str:
     That is a look-up which Vault answers by 400, or a revocation that it took, whosever token went with it.
     Source: HashiCorp, "/sys/leases".
     """
-    verb, _, rest = request.path.removeprefix("/v1/sys/leases/").partition("/")
+    before, _, asked = path_below(request.target).partition("sys/leases/")
+    verb, _, rest = asked.partition("/") if not before else ("", "", "")
     if answer.status not in _ENDING.get(verb, ()):
         return ""
     try:

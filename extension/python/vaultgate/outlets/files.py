@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from vaultgate.cache import ttl_without_lease
+from vaultgate.cache import path_below, ttl_without_lease
 from vaultgate.disk import place, take_away
 from vaultgate.errors import Denied, NotFound, VaultgateError
 from vaultgate.leases import Lifetime, due
@@ -231,7 +231,7 @@ class Files:
 
     def _ttl_s(self, request: Request, document: dict[str, Any]) -> float:
         """How long an answer without a lease is good for: as the settings say, and as long as Vault says."""
-        path = request.path.removeprefix("/v1/")
+        path = path_below(request.target)
         told = [ttl_without_lease(path, self._config.cache_rules, self._config.cache_ttl_s, asked=True)]
         # KV of version 1 proposes an interval; a static role's password is good until its next rotation.
         told.append(document.get("lease_duration") or 0)
