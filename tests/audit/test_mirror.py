@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from vaultgate_ops.audit.follower import Stat
-    from vaultgate_ops.audit.model import Reader, Span
+    from vaultgate_ops.audit.model import Position, Reader, Span
     from vaultgate_ops.audit.source import Listing, OpenFile
 
     Eventually = Callable[[Callable[[], object]], None]
@@ -524,11 +524,14 @@ def test_a_rotation_in_the_middle_of_a_scan_is_noticed(place: Place, device: Dev
 
 
 class FirstOnly(Recorder):
-    """Acknowledges the first offer, and no other."""
+    """Acknowledges the first offer when there was a second, and no other."""
 
     def offer(self, span: Span, reader: Reader) -> None:
         self.held = bool(self.lines)
         super().offer(span, reader)
+
+    def acknowledged(self) -> Position | None:
+        return super().acknowledged() if self.held else None
 
 
 def test_only_the_acknowledged_file_counts_as_sent(place: Place, device: Device, eventually: Eventually) -> None:
