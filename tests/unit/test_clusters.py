@@ -8,7 +8,7 @@ from base64 import b64decode
 
 import pytest
 from tests.simulators.clock import MovableClock
-from tests.simulators.extension import CREDS, KEYS, SETTINGS, user
+from tests.simulators.extension import CREDS, KEYS, SETTINGS, Beside, user
 from tests.simulators.vault import SERVER_ID, SimulatedVault
 
 from vaultgate.assembly import broker_of
@@ -105,6 +105,19 @@ def test_the_first_goes_down_later(extension: Extension, state: str) -> None:
     assert extension.ask("secret/data/records").ok
     assert (extension.home.logins, extension.away.logins) == (1, 1)
     extension.nothing_was_shown_to_the_other()
+
+
+def test_the_first_goes_down_under_several_reads(extension: Extension) -> None:
+    """One of them logs in at the other one, everybody else waits for that and is answered too."""
+    extension.ask("secret/data/records")
+    extension.home.state = "gone"
+    gate = extension.away.hold("POST", "auth/aws/login")
+    readers = [Beside(extension.ask)]
+    assert gate.arrived.wait(10)
+    readers.append(Beside(lambda: extension.ask("secret/data/records")).until_it_waits())
+    gate.open()
+    assert all(reader.result().ok for reader in readers)
+    assert extension.away.logins == 1
 
 
 def test_a_silent_first_leaves_time_for_the_other(extension: Extension) -> None:

@@ -310,12 +310,18 @@ class Session:
         return True
 
     def _replace(self, token: Token, deadline: float) -> None:
-        """Log in beside a token that still lives, and retire that."""
+        """Log in beside a token that still lives, and retire that; or wait for somebody's login under way, which does the same."""
         with self._lock:
-            if self._flight is not None or self._closing or not self._is_current(token):
+            if self._closing or not self._is_current(token):
                 return
-            flight = self._flight = Flight()
-        self._log_in(flight, deadline)
+            flight = self._flight
+            leads = flight is None
+            if flight is None:
+                flight = self._flight = Flight()
+        if leads:
+            self._log_in(flight, deadline)
+        else:
+            flight.wait(deadline - self._clock.steady())
 
     def _give_back(self, token: Token, deadline: float, held: int = 0) -> None:
         with self._lock:
