@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.audit.model import Sender
     from vaultgate_ops.clock import Clock
 
-END_S = 4.8
+END_S, _NOTICE_S = 4.5, 0.2
 SUFFIX = ".checkpoint"
 
 
@@ -144,8 +144,15 @@ def run(working: Sequence[Mirror], stopping: threading.Event) -> None:
     for thread in threads:
         thread.start()
     for _ in threads:
-        while not ended.acquire(timeout=END_S if stopping.is_set() else 0.2):
-            if stopping.is_set():
-                break
+        if not _ended(ended, stopping):
+            break
     if failures:
         raise failures[0]
+
+
+def _ended(ended: threading.Semaphore, stopping: threading.Event) -> bool:
+    """Wait for one more mirror to end; whether it did before nobody waits any longer."""
+    while not ended.acquire(timeout=_NOTICE_S):
+        if stopping.is_set():
+            return ended.acquire(timeout=END_S)
+    return True
