@@ -246,6 +246,7 @@ def test_a_rotator_without_create_user(bed: Bed) -> None:
         bed.execute(grant)
     user.drive(rotation)
     assert user.works(-1)
+    bed.execute("DROP USER powerless@'%'")
 
 
 def test_a_user_that_is_gone(bed: Bed) -> None:

@@ -13,11 +13,22 @@ from vaultgate_ops.local.database import HOST
 from vaultgate_ops.rotation.errors import RotationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.rotation.bed import Bed, User
 
 pytestmark = pytest.mark.stack
 
 NAMES = ["o'br\"ien", "back`tick", "per%cent %s", "Zoë ☃ Müller", "back\\slash", "n" * 32, "TO"]
+
+
+@pytest.fixture(autouse=True)
+def tidy(bed: Bed) -> Iterator[None]:
+    """Whoever is made here is gone afterwards: names are chosen here, and others may choose the same."""
+    before = set(bed.execute("SELECT user, host FROM mysql.user WHERE host <> ''"))
+    yield
+    for account in set(bed.execute("SELECT user, host FROM mysql.user WHERE host <> ''")) - before:
+        bed.execute("DROP USER %s@%s", *account)
 
 
 def named(bed: Bed, strategy: str, name: str, hosts: tuple[str, ...] = ("%",), **fields: object) -> User:
@@ -126,12 +137,12 @@ def test_a_requirement_that_our_login_cannot_meet(bed: Bed) -> None:
 
 def test_a_default_role_by_a_rotator_without_the_right(bed: Bed) -> None:
     """Only who may write to mysql.* sets another user's default role; the twin sets its own instead."""
-    bed.execute("CREATE OR REPLACE USER rotator@'%' IDENTIFIED BY 'rotates'")
+    bed.execute("CREATE OR REPLACE USER modest_rotator@'%' IDENTIFIED BY 'rotates'")
     for grant in ("CREATE USER ON *.*", "SELECT ON mysql.*"):
-        bed.execute(f"GRANT {grant} TO rotator@'%'")
-    bed.execute("GRANT SELECT ON shop.orders TO rotator@'%' WITH GRANT OPTION")
-    bed.execute("GRANT rotation_reader TO rotator@'%' WITH ADMIN OPTION")
-    master = {"username": "rotator", "password": "rotates", "host": HOST}
+        bed.execute(f"GRANT {grant} TO modest_rotator@'%'")
+    bed.execute("GRANT SELECT ON shop.orders TO modest_rotator@'%' WITH GRANT OPTION")
+    bed.execute("GRANT rotation_reader TO modest_rotator@'%' WITH ADMIN OPTION")
+    master = {"username": "modest_rotator", "password": "rotates", "host": HOST}
     arn = bed.client.create_secret(Name="rotator-without", SecretString=json.dumps(master))["ARN"]
     user = named(bed, "alternating", "modest", masterarn=arn)
     bed.execute("GRANT rotation_reader TO modest@'%'")
