@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import hvac
 import pytest
+import requests
 from tests.simulators.lambda_service import Environment, sandbox_of
 from tests.simulators.loopback import always, loopback
 
 import vaultgate
+from vaultgate.door_secret import file_of
 from vaultgate_ops.local import processes
 
 if TYPE_CHECKING:
@@ -115,6 +117,25 @@ def test_without_the_hook_the_first_invocation_opens_the_door(keys: dict[str, st
         assert events(environment) == []
         said = environment.service.result(environment.service.begin({}))
         assert (said["early"]["error"], list(said["now"])) == ("not-restored", ["data"])
+        environment.shut_down()
+
+
+def test_the_doors_secret_is_not_the_snapshots(keys: dict[str, str], tmp_path: Path) -> None:
+    """What stood in its file when the snapshot was taken opens nothing after the restore; the function reads the new one."""
+    host, port = keys["VAULTGATE_LISTEN"].split(":")
+    file = Path(file_of((host, int(port))))
+    variables = {**keys, "READER_HOOK": "yes", "VAULTGATE_GUARD": "secret"}
+    with sandbox_of("snap-start", variables, tmp_path, handler="reader.handler", code=FUNCTIONS) as environment:
+        environment.start()
+        before = file.read_text()
+        environment.snapshot()
+        environment.restore()
+        assert file.read_text() != before
+        assert "data" in environment.service.result(environment.service.begin({}))["now"]
+        url = f"http://{host}:{port}/v1/secret/data/records"
+        shown = {"X-Vault-Request": "true", "X-Vaultgate-Secret": before}
+        assert requests.get(url, headers=shown, timeout=10).status_code == 403
+        assert requests.get(url, headers={**shown, "X-Vaultgate-Secret": file.read_text()}, timeout=10).status_code == 200
         environment.shut_down()
 
 

@@ -513,17 +513,6 @@ def test_a_secret_id_is_never_shown() -> None:
     assert not any("planted" in one for one in problems(VAULTGATE_APPROLE_SECRET_ID="planted"))
 
 
-def test_a_snapshot_holds_no_secret_of_the_door() -> None:
-    """With SnapStart a secret made at the start would be every restored sandbox's: the mode is refused there, and only there."""
-    secret = NEEDED | {"VAULTGATE_GUARD": "secret"}
-    assert load(secret).guard == "secret"
-    with pytest.raises(ConfigurationError) as refused:
-        load(secret | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})
-    assert refused.value.problems == (
-        "VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox would have the same secret",
-    )
-
-
 def test_a_snapshot_holds_nothing_that_was_fetched() -> None:
     """With SnapStart neither a token nor a file may come before the snapshot: both are told, and elsewhere both are fine."""
     early = NEEDED | {"VAULTGATE_START": "ready", "VAULT_SECRET_PATH": "secret/data/app"}

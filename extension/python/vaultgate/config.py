@@ -321,6 +321,4 @@ def _not_before_a_snapshot(values: Mapping[str, object], files: tuple[FilePlan, 
     problems = [f"VAULTGATE_START=ready {why}; leave it out"] if values["VAULTGATE_START"] == "ready" else []
     if files:
         problems.append(f"VAULT_SECRET_PATH {why}; read through the proxy or vaultgate.client instead")
-    if values["VAULTGATE_GUARD"] == "secret":
-        problems.append("VAULTGATE_GUARD=secret can't be used with SnapStart: every restored sandbox would have the same secret")
     return problems
