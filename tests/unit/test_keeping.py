@@ -96,6 +96,20 @@ def test_a_read_under_way_while_somebody_writes_is_not_kept() -> None:
     assert greeting(extension.ask(KV)) == "changed"
 
 
+def test_who_asks_anew_is_not_answered_by_an_older_question() -> None:
+    """Somebody changed the secret in Vault while a read was under way: `recache` waits for it, and asks again."""
+    extension = Extension()
+    extension.ask("database/creds/records")
+    gate = extension.server.hold("GET", KV, "after")
+    early = extension.beside(KV)
+    assert gate.arrived.wait(10)
+    extension.server.kv["records"] = {"greeting": "changed"}
+    late = [extension.beside(KV, ("X-Vault-Cache-Control", "recache")).until_it_waits() for _ in range(3)]
+    gate.open()
+    assert greeting(early.result()) == "hello"
+    assert {greeting(reader.result()) for reader in late} == {"changed"}
+
+
 def test_a_callers_own_token_is_not_answered_from_the_shelf() -> None:
     """What our token fetched is not shown to another token, and the other way round."""
     extension = Extension(VAULTGATE_CACHE="secret/*=1m")

@@ -171,3 +171,13 @@ def test_health_shows_the_circuit(extension: Extension) -> None:
     extension.server.state = "active"
     assert extension.ask(CREDS).ok
     assert extension.broker.health()["circuit"] == "closed"
+
+
+def test_what_a_dead_token_brought_is_gone(extension: Extension) -> None:
+    """Vault proves our token dead and then goes away before the next login: somebody took it back, and what it read with it."""
+    extension.ask(KV)
+    extension.clock.advance(61)
+    extension.server.revoke_tokens()
+    extension.server.afterwards("auth/token/lookup-self", lambda: setattr(extension.server, "state", "gone"))
+    with pytest.raises(Unreachable):
+        extension.ask(KV)

@@ -255,7 +255,9 @@ class Broker:
         return self._shared(key, request, deadline, anew=control == "recache")
 
     def _shared(self, key: Key, request: Request, deadline: float, *, anew: bool) -> Answer:
-        """Answer from the shelf, by a flight of our own, or by somebody else's."""
+        """Answer from the shelf, by a flight of our own, or by somebody else's; for `anew` by none that began before."""
+        with self._lock:
+            older = self._flights.get(key) if anew else None
         while True:
             with self._lock:
                 flight = self._flights.get(key)
@@ -276,7 +278,7 @@ class Broker:
                 if self._clock.steady() >= deadline:
                     raise
                 continue
-            if flight.answer is not None:
+            if flight.answer is not None and flight is not older:
                 return self._labelled(flight.answer, "hit" if flight.entry else "miss", flight.entry)
 
     def _past(self, key: Key) -> Entry | None:
@@ -292,7 +294,7 @@ class Broker:
             if past is not None and (answer.status >= _SERVER_ERROR or answer.status in _NOT_NOW):
                 return self._serve_past(flight, key, past)
         except BaseException as error:
-            if past is not None and isinstance(error, Unreachable):
+            if past is not None and isinstance(error, Unreachable) and past.owner not in self._dead:
                 return self._serve_past(flight, key, past)
             self._land(key, flight)
             flight.fail(error if isinstance(error, VaultgateError) else VaultgateError("the call broke off"))

@@ -310,7 +310,7 @@ class Session:
         return True
 
     def _replace(self, token: Token, deadline: float) -> None:
-        """Log in beside a token that still lives, and retire that; or wait for somebody's login under way, which does the same."""
+        """Log in beside a token that still lives, and retire that; or wait for a login under way, which does the same."""
         with self._lock:
             if self._closing or not self._is_current(token):
                 return
