@@ -6,14 +6,13 @@ is waited for longer than a deadline; a denial by policy never causes a login. T
 
 from __future__ import annotations
 
-import json
 import threading
 
 from vaultgate import guard
-from vaultgate.cache import Entry, Shelf, ended_lease, for_one_reader, key_of, path_below, path_of, touches, ttl_without_lease
+from vaultgate.asking import Asking, document_in
+from vaultgate.cache import Entry, Shelf, ended_lease, for_one_reader, key_of, path_below, path_of, touches
 from vaultgate.errors import DeadlineExceeded, Unreachable, VaultgateError
 from vaultgate.flight import Flight
-from vaultgate.leases import Lifetime, margin_s
 from vaultgate.model import Answer, Request
 from vaultgate.secret import Secret
 from vaultgate.session import Session
@@ -22,11 +21,10 @@ from vaultgate.vault import READS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
     from vaultgate.auth import Login, Token
     from vaultgate.cache import Key
-    from vaultgate.clock import Clock, Instant
+    from vaultgate.clock import Clock
     from vaultgate.config import Config
     from vaultgate.log import Log
     from vaultgate.vault import Vault
@@ -39,12 +37,9 @@ _RESERVE_S, _LARGEST_RESERVE_S = 0.1, 0.5
 _WORTHWHILE = 0.5
 # How long Vault is waited for by somebody who could have a value that is past its time.
 _STALE_AFTER_S = 2.0
-_FORBIDDEN = 403
 _SERVER_ERROR = 500
 # Vault is limiting rates, or a standby or replica that can't serve.
 _NOT_NOW = frozenset({429, 472, 473})
-# What another cluster may have an answer to.
-_ELSEWHERE = frozenset({472, 473, 502, 503, 504})
 
 
 class Broker:
@@ -77,6 +72,7 @@ class Broker:
         self._clock = clock
         self._log = log
         self._session = Session(login, clock, log, role=config.auth_role or config.auth_method, forget=self._forget)
+        self._asking = Asking(self._session, config, clock)
         self._lock = threading.Lock()
         self._shelf = Shelf(config.cache_bytes)
         self._flights: dict[Key, Flight] = {}
@@ -180,7 +176,7 @@ class Broker:
             return False
         if ttl_s < entry.first_ttl_s * _WORTHWHILE:
             return False
-        renewed = entry.renewed(self._life(sent, ttl_s, token))
+        renewed = entry.renewed(self._asking.life(sent, ttl_s, token))
         with self._lock:
             if not self._closing and self._shelf.peek(key) is entry:
                 self._shelf.put(key, renewed)
@@ -249,7 +245,7 @@ class Broker:
         key = key_of(request, self._config.namespace)
         control = (request.header("X-Vault-Cache-Control") or "cache").strip().lower()
         if key is None or control == "nocache":
-            answer, entry = self._fetch(request, deadline)
+            answer, entry = self._asking.ask(request, deadline)
             self._learn_from(request, answer)
             return self._labelled(answer, "bypass", entry)
         return self._shared(key, request, deadline, anew=control == "recache")
@@ -290,7 +286,7 @@ class Broker:
     def _lead(self, flight: Flight, key: Key, request: Request, deadline: float, past: Entry | None) -> Answer:
         try:
             end = deadline if past is None else min(deadline, self._clock.steady() + _STALE_AFTER_S)
-            answer, entry = self._fetch(request, end)
+            answer, entry = self._asking.ask(request, end)
             if past is not None and (answer.status >= _SERVER_ERROR or answer.status in _NOT_NOW):
                 return self._serve_past(flight, key, past)
         except BaseException as error:
@@ -307,7 +303,7 @@ class Broker:
         if entry is not None and not entry.lease_id and not kept:
             entry = None  # whoever kept a copy would not hear of a write
         self._tell()
-        if not dead and not for_one_reader(_document(answer)):
+        if not dead and not for_one_reader(document_in(answer)):
             flight.answer, flight.entry = answer, entry
         self._land(key, flight)
         flight.land()
@@ -328,59 +324,6 @@ class Broker:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-
-    def _fetch(self, request: Request, deadline: float) -> tuple[Answer, Entry | None]:
-        """Ask Vault with our token; an entry comes along if the answer is leased."""
-        answer, sent, token = self._forward(request, deadline)
-        if answer.status == _FORBIDDEN and self._session.heal(token, deadline) and request.method in READS:
-            answer, sent, token = self._forward(request, deadline)
-        if request.method in READS and self._clock.now().jumped_since(sent):
-            # What arrived may be older than its own lease.
-            answer, sent, token = self._forward(request, deadline)
-        answer = self._session.conceal(guard.redact(answer, token.secret))
-        return answer, self._entry(request, answer, sent, token)
-
-    def _forward(self, request: Request, deadline: float) -> tuple[Answer, Instant, Token]:
-        """Ask the Vault whose token is in use, and for a read another one if that doesn't answer; when, and with whose token."""
-        token, sent = self._session.token(deadline), self._clock.now()
-        choice = request.method in READS and self._session.has_choice(token)
-        try:
-            answer = token.vault.forward(request, token.secret, (sent.steady + deadline) / 2 if choice else deadline)
-        except Unreachable as error:
-            if not choice or not error.asked or not self._session.move(token, deadline):
-                raise
-        else:
-            if not choice or answer.status not in _ELSEWHERE or not self._session.move(token, deadline):
-                return answer, sent, token
-        token, sent = self._session.token(deadline), self._clock.now()
-        return token.vault.forward(request, token.secret, deadline), sent, token
-
-    def _entry(self, request: Request, answer: Answer, sent: Instant, token: Token) -> Entry | None:
-        """How an answer may be kept: for its lease, or for as long as the request and the settings say; None for not at all.
-
-        A lease is taken note of whatever the method: some engines give credentials for a POST, and those end with the token too.
-        """
-        document = _document(answer) if answer.ok else {}
-        if for_one_reader(document):
-            return None
-        try:
-            lease_id, ttl_s = str(document["lease_id"] or ""), float(document["lease_duration"])
-        except (ValueError, KeyError, TypeError):
-            return None
-        if lease_id and ttl_s > 0:
-            life = self._life(sent, ttl_s, token)
-            self._session.leased(token, lease_id, life)
-            return Entry(answer, lease_id, life, token.name, renewable=document.get("renewable") is True)
-        if request.method not in READS:
-            return None
-        asked = self._config.cache_always or request.header("X-Vault-Cache-Control") is not None
-        path = path_below(request.target)
-        kept_s = ttl_without_lease(path, self._config.cache_rules, self._config.cache_ttl_s, asked=asked)
-        return Entry(answer, "", Lifetime(sent, kept_s), token.name) if kept_s else None
-
-    def _life(self, sent: Instant, ttl_s: float, token: Token) -> Lifetime:
-        own = Lifetime(sent, ttl_s, margin_s(ttl_s, self._config.lease_margin_s))
-        return own.within(token.lifetime, self._clock.now())
 
     def _learn_from(self, request: Request, answer: Answer) -> None:
         """Draw the consequences of what went through: a write makes flights stale, and may tell of a lease's end."""
@@ -418,12 +361,3 @@ class Broker:
                 headers.append(("X-Vaultgate-Fresh-For", left_s))
         headers.append(("Age", str(max(0, int(age)))))
         return Answer(answer.status, tuple(headers), answer.body)
-
-
-def _document(answer: Answer) -> dict[str, Any]:
-    """The JSON object in an answer of Vault's envelope; empty for anything else."""
-    try:
-        document = json.loads(answer.body) if b'"lease_id"' in answer.body else None
-    except ValueError:
-        document = None
-    return document if isinstance(document, dict) else {}
