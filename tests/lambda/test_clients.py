@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from vaultgate_ops.local.scene import EmbeddedScene
     from vaultgate_ops.local.stack import Stack
 
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
 pytestmark = pytest.mark.stack
 
 CREDS = "database/creds/records"
@@ -51,18 +53,47 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def vault(stack: Stack, proxy: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Vault's own command, pointed at the proxy as a function would."""
+def pointed(stack: Stack, tmp_path: Path) -> Callable[[str], Command]:
+    """Vault's own command, pointed at a proxy as a function would."""
     binary = folders.noted(stack.folder)["programs"]["vault"]
-    environment = {"VAULT_ADDR": proxy, "VAULT_TOKEN": "vaultgate", "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    usual = {"VAULT_TOKEN": "vaultgate", "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([binary, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    def at(address: str) -> Command:
+        environment = usual | {"VAULT_ADDR": address}
 
-    return run
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run([binary, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+        return run
+
+    return at
 
 
-def test_vaults_own_command(vault: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+@pytest.fixture
+def vault(proxy: str, pointed: Callable[[str], Command]) -> Command:
+    """That command at the proxy of a function that may read."""
+    return pointed(proxy)
+
+
+@pytest.fixture
+def writer(stack: Stack, sandboxes: Callable[..., Sandbox], pointed: Callable[[str], Command]) -> Command:
+    """That command at the proxy of a function that may write below secret/own, and keeps what it reads there."""
+    policy = """
+        path "secret/data/own/*"     { capabilities = ["create", "read", "update"] }
+        path "secret/metadata/own/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+    """
+    with stack.vault.client() as client:
+        client.sys.create_or_update_policy("writes", policy)
+        usual = client.read("auth/aws/role/records")["data"]
+        terms = {name: usual[name] for name in ("auth_type", "bound_iam_principal_arn", "resolve_aws_unique_ids")}
+        client.write_data("auth/aws/role/writes", data=terms | {"token_policies": "records,writes", "token_ttl": "5m"})
+    port = processes.free_port()
+    settings = {"VAULT_AUTH_ROLE": "writes", "VAULTGATE_CACHE": "secret/*=5m", "RECORDS_SECRET_PATH": STATIC}
+    assert sandboxes(VAULTGATE_LISTEN=f"127.0.0.1:{port}", **settings).invoke(GET_RECORDS)["statusCode"] == 200
+    return pointed(f"http://127.0.0.1:{port}")
+
+
+def test_vaults_own_command(vault: Command) -> None:
     """`vault kv get`, `vault read` and `vault token lookup` work as they are; the token's id doesn't show, sys is denied."""
     secret = vault("kv", "get", "-format=json", "-mount=secret", "records")
     assert secret.returncode == 0, secret.stderr
@@ -75,6 +106,21 @@ def test_vaults_own_command(vault: Callable[..., subprocess.CompletedProcess[str
     denied = vault("secrets", "list")
     assert denied.returncode == 2
     assert "is denied to the extension's token" in denied.stderr
+
+
+def test_vaults_own_command_writes(writer: Command) -> None:
+    """`vault kv put`, `kv list`, `list` and `write` work as they are, and what was written is what is read next."""
+    name = "own/user@home"  # which the command leaves as it is, and other clients escape
+    for value in ("one", "two"):
+        put = writer("kv", "put", "-mount=secret", name, f"greeting={value}")
+        assert put.returncode == 0, put.stderr
+        assert writer("kv", "get", "-mount=secret", "-field=greeting", name).stdout.strip() == value
+    written = writer("write", "secret/metadata/own/other", "max_versions=5")
+    assert written.returncode == 0, written.stderr
+    for listing in (("kv", "list", "-format=json", "-mount=secret", "own"), ("list", "-format=json", "secret/metadata/own")):
+        assert json.loads(writer(*listing).stdout) == ["other", "user@home"]
+    assert writer("kv", "metadata", "delete", "-mount=secret", name).returncode == 0
+    assert json.loads(writer("list", "-format=json", "secret/metadata/own").stdout) == ["other"]
 
 
 def test_hvac(proxy: str) -> None:
