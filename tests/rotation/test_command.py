@@ -199,9 +199,23 @@ def test_a_plan(bed: Bed, run: Run) -> None:
         "rotator": bed.master,
         "older": "works until the next rotation, or by a sweep after 60 s",
         "by": "this process: the secret has no rotation function",
+        "schedule": "none: it rotates when it is asked to",
     }
     user.rotate()
     assert FUNCTION in run("plan", user.secret)[1]
+
+
+def test_a_plan_with_a_schedule(bed: Bed, run: Run) -> None:
+    """Five windows of a schedule that is only thought of; one that Secrets Manager wouldn't take is refused with every reason."""
+    user = bed.user("dual")
+    code, printed = run("plan", user.secret, "--schedule", "cron(0 2 ? * MON *)", "--duration", "2h")
+    assert (code, "cron(0 2 ? * MON *), if it were given" in printed) == (0, True)
+    windows = [line.split(maxsplit=1)[1] for line in printed.splitlines() if line.startswith("window ")]
+    assert len(set(windows)) == 5
+    assert all(window.startswith("Mon ") and window.endswith(" 02:00Z, open for 2 h") for window in windows)
+    code, printed = run("plan", user.secret, "--schedule", "cron(15 23 ? * MON *)", "--days", "45", "--duration", "2h")
+    assert code == 2
+    assert "AutomaticallyAfterDays and ScheduleExpression exclude each other; minutes: '15' must be 0" in printed
 
 
 def test_what_is_wrong_has_its_exit_code(bed: Bed, run: Run) -> None:

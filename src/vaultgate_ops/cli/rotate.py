@@ -15,6 +15,7 @@ from vaultgate_ops.cli import speech
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 from vaultgate_ops.rotation.by_hand import ByHand
+from vaultgate_ops.rotation.outlook import outlook
 from vaultgate_ops.rotation.rotation import STRATEGIES, build
 from vaultgate_ops.rotation.settings import load
 
@@ -84,9 +85,15 @@ def status(*, secret: str, region: str | None) -> None:
 @rotate.command()
 @_SECRET
 @_REGION
-def plan(*, secret: str, region: str | None) -> None:
-    """Show what a rotation would do. Contacts Secrets Manager only."""
-    for word, meaning in _hand(region).plan(secret):
+@click.option("--schedule", metavar="EXPRESSION", help='Try this one: "cron(0 2 ? * MON-FRI *)" or "rate(45 days)".')
+@click.option("--days", type=int, help="Try this: AutomaticallyAfterDays. Instead of --schedule.")
+@click.option("--duration", metavar="HOURS", help="With one of the two: how long a window is, such as 2h.")
+def plan(*, secret: str, region: str | None, schedule: str | None, days: int | None, duration: str | None) -> None:
+    """Show what a rotation would do, and when the next ones are. Contacts Secrets Manager only."""
+    given = {"ScheduleExpression": schedule, "AutomaticallyAfterDays": days, "Duration": duration}
+    rules = {name: value for name, value in given.items() if value is not None}
+    hand = _hand(region)
+    for word, meaning in (*hand.plan(secret), *outlook(hand.survey(secret), rules, Clock().wall())):
         speech.line(f"{word:<12} {meaning}")
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vaultgate_ops.rotation.model import CURRENT, PENDING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vaultgate_ops.rotation.service import SecretsManager
 
 
@@ -37,6 +39,7 @@ class Survey:
         schedule: such as ``every 30 days`` or a cron expression; empty for none.
         owner: the service of AWS that manages it; empty for the user's own.
         primary_region: where it is the user's to change; empty for here.
+        rules: RotationRules, as DescribeSecret tells them; empty for none.
         rotated_at: seconds since 1970; 0 for never.
         versions: AWSCURRENT's first, then the youngest.
     """
@@ -46,6 +49,7 @@ class Survey:
     enabled: bool
     function: str
     schedule: str
+    rules: Mapping[str, Any]
     owner: str
     primary_region: str
     rotated_at: float
@@ -87,6 +91,7 @@ def survey(store: SecretsManager, secret_id: str, region: str) -> Survey:
         enabled=bool(seen.get("RotationEnabled")),
         function=seen.get("RotationLambdaARN", ""),
         schedule=_schedule(seen.get("RotationRules") or {}),
+        rules=seen.get("RotationRules") or {},
         owner=seen.get("OwningService", ""),
         primary_region="" if primary == region else primary,
         rotated_at=rotated.timestamp() if rotated else 0,
