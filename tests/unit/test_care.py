@@ -194,6 +194,17 @@ def test_a_lease_that_is_over_is_not_revoked() -> None:
     assert extension.server.leases == {}
 
 
+def test_a_lease_of_a_batch_token_that_nobody_was_given_is_revoked() -> None:
+    """A freeze in flight makes us ask again: the first lease was handed to nobody, and is given back at the end."""
+    extension = batch(GRANT)
+    extension.ask("secret/data/records")
+    extension.server.afterwards(CREDS, lambda: extension.clock.freeze(3))
+    extension.ask()
+    assert len(extension.server.leases) == 2
+    extension.broker.close()
+    assert extension.server.leases == {}
+
+
 def test_a_renewed_lease_of_a_batch_token_is_still_revoked() -> None:
     """A renewal lengthens a lease's life, in the record of what must be given back too."""
     extension = batch(GRANT)

@@ -57,7 +57,8 @@ class Asking:
         if answer.status == _FORBIDDEN and self._session.heal(token, deadline) and request.method in READS:
             answer, sent, token = self._forward(request, deadline)
         if request.method in READS and self._clock.now().jumped_since(sent):
-            # What arrived may be older than its own lease.
+            # What arrived may be older than its own lease; that is Vault's all the same, and has to be given back.
+            self._entry(request, answer, sent, token)
             answer, sent, token = self._forward(request, deadline)
         answer = self._session.conceal(guard.redact(answer, token.secret))
         return answer, self._entry(request, answer, sent, token)
