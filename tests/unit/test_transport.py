@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulators.certificates import DAY, Authority
@@ -122,6 +123,36 @@ def test_name_that_does_not_resolve(connections: Connections) -> None:
     """A name that DNS doesn't know is told as that; .invalid is reserved for never being known."""
     with pytest.raises(Unreachable, match=r"the name 'vault\.invalid' can't be resolved"):
         ask(connections, Origin("http", "vault.invalid", 8200))
+
+
+def test_a_silent_resolver_ends_at_the_deadline() -> None:
+    """The system's resolver has time-outs of its own, many seconds long: a name server that is away doesn't outlive ours."""
+    answered = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[Any]:
+        answered.wait(10)
+        return []
+
+    connections = Connections(Clock(), resolve=resolve)
+    with pytest.raises(DeadlineExceeded, match=r"the name 'vault\.internal' was not resolved in time") as caught:
+        ask(connections, Origin("http", "vault.internal", 8200), 0.05)
+    assert (caught.value.sent, answered.is_set()) == (False, False)
+    answered.set()
+
+
+def test_an_address_needs_no_resolver() -> None:
+    """It is its own answer, and costs no thread."""
+    with loopback(always()) as server:
+        threads: list[int] = []
+
+        def resolve(*asked: Any, **options: Any) -> Any:
+            threads.append(threading.get_ident())
+            return socket.getaddrinfo(*asked, **options)
+
+        noticing = Connections(Clock(), resolve=resolve)
+        assert ask(noticing, server.origin) == b"ok"
+        assert threads == [threading.get_ident()]
+        noticing.close()
 
 
 def test_silence_ends_at_the_deadline(connections: Connections) -> None:

@@ -19,7 +19,7 @@ from vaultgate.model import Request
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
     from vaultgate.clock import Clock, Instant
@@ -109,11 +109,15 @@ class Connections:
 
     Args:
         tls: how https origins are checked.
+        resolve: gives a name's addresses, like `socket.getaddrinfo`.
     """
 
-    def __init__(self, clock: Clock, tls: TlsSettings | None = None) -> None:
+    def __init__(
+        self, clock: Clock, tls: TlsSettings | None = None, *, resolve: Callable[..., Sequence[Place]] = socket.getaddrinfo
+    ) -> None:
         self._clock = clock
         self._tls = tls
+        self._resolve = resolve
         self._context: ssl.SSLContext | None = None
         self._idle: dict[Origin, list[_Connection]] = {}
         self._lock = threading.Lock()
@@ -198,7 +202,7 @@ class Connections:
     def _open(self, origin: Origin, deadline: float) -> _Connection:
         # Names go as bytes: for a str, getaddrinfo and ssl import the IDNA codec and Unicode's tables, and ours are ASCII.
         host = origin.host.encode("ascii")
-        sock = self._dial(socket.getaddrinfo(host, origin.port, type=socket.SOCK_STREAM), deadline)
+        sock = self._dial(self._places(origin, host, deadline), deadline)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if origin.scheme == "https":
@@ -210,11 +214,32 @@ class Connections:
             raise
         return _Connection(sock, self._clock)
 
-    def _dial(self, places: Sequence[Place], deadline: float) -> socket.socket:
-        """A connection to the first of a name's addresses that answers; each gets its share of the time that is left.
+    def _places(self, origin: Origin, host: bytes, deadline: float) -> Sequence[Place]:
+        """Where a name leads. The system's resolver heeds no deadline but its own, so it is left to itself when ours comes."""
+        found: list[Sequence[Place] | OSError] = []
 
-        How long the look-up of the name took is the resolver's affair, and comes off that time.
-        """
+        def look_up() -> None:
+            try:
+                found.append(self._resolve(host, origin.port, type=socket.SOCK_STREAM))
+            except OSError as error:
+                found.append(error)
+
+        if b":" in host or host.replace(b".", b"").isdigit():
+            look_up()  # an address is its own answer
+        else:
+            thread = threading.Thread(target=look_up, name="resolver", daemon=True)
+            thread.start()
+            thread.join(_left(deadline, self._clock))
+        if not found:
+            late = DeadlineExceeded(f"the name {origin.host!r} was not resolved in time", "check the VPC's DNS")
+            late.sent = False
+            raise late
+        if isinstance(found[0], OSError):
+            raise found[0]
+        return found[0]
+
+    def _dial(self, places: Sequence[Place], deadline: float) -> socket.socket:
+        """A connection to the first of a name's addresses that answers; each gets its share of the time that is left."""
         failed: OSError = socket.gaierror("the name has no address")
         for number, (family, kind, protocol, _, address) in enumerate(places):
             left = _left(deadline, self._clock)
