@@ -8,12 +8,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.rotation.faults import Faults, FunctionFailed, Kind
 
 from vaultgate_ops.rotation.driver import STEPS
 from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.model import Request
 
 if TYPE_CHECKING:
-    from tests.rotation.bed import Bed
+    from tests.rotation.bed import Bed, User
+
+    from vaultgate_ops.rotation.driver import Assignment
 
 pytestmark = pytest.mark.stack
 
@@ -70,4 +74,30 @@ def test_two_drivers_at_once(bed: Bed, strategy: str) -> None:
             list(two.map(go, range(2)))
         user.drive(assignment)
         assert user.state() == clean
+        assert user.works(-1)
+
+
+@pytest.mark.parametrize("strategy", ["dual", "alternating"])
+def test_a_finish_while_the_user_is_only_half_made(bed: Bed, strategy: str) -> None:
+    """A finishSecret that is late by one attempt finds what a death in setSecret left, and promotes nothing but a whole user."""
+
+    def set_with(user: User, faults: Faults) -> Assignment:
+        rotation = user.begin()
+        user.step(rotation, "createSecret")
+        event = {"SecretId": rotation.secret_id, "ClientRequestToken": rotation.token, "Step": "setSecret"}
+        with suppress(FunctionFailed):
+            faults.invoke(lambda: bed.engine(faults).step(Request.parse(event)))
+        return rotation
+
+    count = Faults()
+    set_with(bed.user(strategy), count)
+    changes = [at for at, call in enumerate(count.calls, 1) if call.startswith(("CREATE", "ALTER", "GRANT", "SET DEFAULT"))]
+    assert len(changes) >= 2
+    for at in changes[:-1]:
+        user = bed.user(strategy)
+        rotation = set_with(user, Faults(at, Kind.DEATH_AFTER))
+        with pytest.raises(RotationError, match="privileges-differ"):
+            user.step(rotation, "finishSecret")
+        assert user.works(0)
+        user.drive(rotation)
         assert user.works(-1)

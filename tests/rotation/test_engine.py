@@ -71,8 +71,10 @@ class Noted:
     def ready(self) -> None:
         self.done.append("ready")
 
-    def retire(self, *, sessions: bool) -> bool:
-        self.done.append("retire")
+    def retire(self, *, sure: bool, sessions: bool) -> bool:
+        if self.refuse == "surprised" and not sure:
+            raise Surprised
+        self.done.append(f"retire{' surely' if sure else ''}")
         return sessions
 
 
@@ -270,6 +272,16 @@ def test_a_surprise_is_looked_at_twice(world: World) -> None:
     before = world.clock.steady()
     world.step(rotation, "setSecret")
     assert world.strategy.done == ["apply surely"]
+    assert world.clock.steady() - before >= 5
+
+
+def test_a_surprise_at_the_end_is_looked_at_twice(world: World) -> None:
+    """A value that no stage has may be current by now: it is ended only once reads can't be late any more."""
+    world.rotate()
+    world.strategy.refuse = "surprised"
+    before = world.clock.steady()
+    assert world.engine.drop_previous(world.name) == "swept"
+    assert world.strategy.done[-1] == "retire surely"
     assert world.clock.steady() - before >= 5
 
 

@@ -119,7 +119,14 @@ class Engine:
             with strategy.hold(change) as hold:
                 again = self._store.describe(seen.arn)
                 if again.stages == seen.stages:
-                    return "swept" if hold.retire(sessions=at_once) else "nothing to do"
+                    try:
+                        return _swept(hold.retire(sure=False, sessions=at_once))
+                    except Surprised:
+                        # Perhaps it is current already what these stages don't know: nobody may end that.
+                        self._clock.sleep(CONSISTENCY_S)
+                        again = self._store.describe(seen.arn)
+                    if again.stages == seen.stages:
+                        return _swept(hold.retire(sure=True, sessions=at_once))
             seen = again
         raise _restless(seen)
 
@@ -225,6 +232,10 @@ class Engine:
 
         self._store.eventually(visible)
         return found[0]
+
+
+def _swept(anything: bool) -> str:  # noqa: FBT001 - what `Hold.retire` gives
+    return "swept" if anything else "nothing to do"
 
 
 def _restless(seen: Description) -> RotationError:

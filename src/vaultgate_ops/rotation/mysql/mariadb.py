@@ -81,6 +81,10 @@ class MariaDb:
         """By its hash."""
         return hashes.native(password) in account.hashes
 
+    def knows_others(self, account: Account, passwords: Sequence[str]) -> bool:
+        """By their hashes."""
+        return not set(account.hashes) <= set(map(hashes.native, passwords))
+
     def accepts(self, account: Account, password: str) -> bool:
         """By its hash."""
         return account.hashes == (hashes.native(password),) and len(account.ways) == 1

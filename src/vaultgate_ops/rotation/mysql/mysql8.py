@@ -95,6 +95,12 @@ class MySql:
         way = account.ways[0]
         return any(hashes.matches(password, way.plugin, stored) for stored in (way.string, self._secondary(account)))
 
+    def knows_others(self, account: Account, passwords: Sequence[str]) -> bool:
+        """By what is stored of either."""
+        way = account.ways[0]
+        stored = [one for one in (way.string, self._secondary(account)) if one]
+        return not all(any(hashes.matches(password, way.plugin, one) for password in passwords) for one in stored)
+
     def accepts(self, account: Account, password: str) -> bool:
         """By what is stored of it, and nothing beside."""
         return hashes.matches(password, account.ways[0].plugin, account.ways[0].string) and not self._secondary(account)

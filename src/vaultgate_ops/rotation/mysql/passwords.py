@@ -63,6 +63,9 @@ class Passwords(Protocol):
     def knows(self, account: Account, password: str) -> bool:
         """Whether an account accepts this password, perhaps among others."""
 
+    def knows_others(self, account: Account, passwords: Sequence[str]) -> bool:
+        """Whether an account accepts a password that isn't among these."""
+
     def accepts(self, account: Account, password: str) -> bool:
         """Whether an account accepts this password and no other."""
 

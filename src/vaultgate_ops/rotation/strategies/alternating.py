@@ -116,29 +116,27 @@ class _Held:
                 self._grant(statement, account)
 
     def prove(self) -> None:
-        """Compare the twin with its model, log in as either, and run the probe as the twin."""
+        """Compare the twin with its model, log in as it, and run the probe."""
         models = self._models()
         if not self._values.rehearsal:
-            twins = self._administration.accounts(self._twin)
-            for host in sorted(set(models) ^ set(twins)):
-                raise _differs(self._twin, host, "host entry")
-            for host, model in models.items():
-                if not self._equipped(twins[host], model):
-                    raise _differs(self._twin, host, "properties")
-                if self._differences(model, twins[host]):
-                    raise _differs(self._twin, host, "grants")
+            self._refuse_unequal(models)
         self._doors.prove(self._values.wanted)
 
     def ready(self) -> None:
-        """Log in as the twin."""
+        """Compare the twin with its model once more, and log in as it."""
+        self._refuse_unequal(self._models())
         self._doors.prove(self._values.wanted, probe=False)
 
-    def retire(self, *, sessions: bool) -> bool:
+    def retire(self, *, sure: bool, sessions: bool) -> bool:
         """Lock the idle user, after ending its sessions where that is wanted."""
         self._doors.prove(self._values.current, probe=False)
         if not self._known():
             return False  # there was no rotation yet; a user of that name is somebody else's
         idle = self._administration.accounts(self._twin)
+        previous = self._values.before(self._twin)
+        known = [previous.password] if previous else []
+        if not sure and any(self._ways.knows_others(account, known) for account in idle.values() if not account.locked):
+            raise Surprised
         if not sessions or not idle:
             return self._end(idle)
         try:
@@ -159,6 +157,16 @@ class _Held:
             self._ways.fit(model)
             usable(model)
         return models
+
+    def _refuse_unequal(self, models: Mapping[str, Account]) -> None:
+        twins = self._administration.accounts(self._twin)
+        for host in sorted(set(models) ^ set(twins)):
+            raise _differs(self._twin, host, "host entry")
+        for host, model in models.items():
+            if not self._equipped(twins[host], model):
+                raise _differs(self._twin, host, "properties")
+            if self._differences(model, twins[host]):
+                raise _differs(self._twin, host, "grants")
 
     def _known(self) -> bool:
         """Whether the secret says whose the twin's name is."""

@@ -11,7 +11,8 @@ statement that repeats the current one: choose alternating there.
 
 Rules: what the server accepts is read, not guessed: each host entry's hashes are compared with those of AWSPENDING and
 AWSCURRENT, and set to just these two in one statement. A crash before it leaves an entry as it was, after it as it will be, so
-every retry ends the same; a step of an old rotation finds its password accepted and changes nothing.
+every retry ends the same. A password that none of the stages has is written over only by a view that can't be late: it may be
+current by now.
 How a server holds two passwords is `mysql.mariadb`'s and `mysql.mysql8`'s business.
 """
 
@@ -77,35 +78,48 @@ class _Held:
 
     def apply(self, *, sure: bool) -> None:
         """Make the server accept AWSPENDING and AWSCURRENT, at each host entry."""
-        known = [self._values.wanted.password, self._values.current.password]
-        if not sure and not any(self._ways.knows(account, password) for account in self._accounts() for password in known):
+        wanted = [self._values.wanted.password, self._values.current.password]
+        accounts = self._accounts()
+        if not sure and not any(self._ways.knows(account, password) for account in accounts for password in wanted):
             raise Surprised
-        self._accept([self._values.wanted.password, self._values.current.password])
+        self._accept(accounts, wanted, sure=sure)
 
     def prove(self) -> None:
-        """Log in with either, and run the probe with the new one."""
-        self._accounts()
-        self._doors.prove(self._values.wanted)
+        """See that each host entry takes either, log in with either, and run the probe with the new one."""
+        accounts = self._accounts()
         if not self._values.rehearsal:
+            self._refuse_unequal(accounts)
             self._doors.prove(self._values.current, probe=False)
+        self._doors.prove(self._values.wanted)
 
     def ready(self) -> None:
-        """Log in with the new one."""
+        """See that each host entry takes either, and log in with the new one."""
+        self._refuse_unequal(self._accounts())
         self._doors.prove(self._values.wanted, probe=False)
 
-    def retire(self, *, sessions: bool) -> bool:
+    def retire(self, *, sure: bool, sessions: bool) -> bool:
         """Make the server accept AWSCURRENT only."""
         self._doors.prove(self._values.current, probe=False)
-        changed = self._accept([self._values.current.password])
+        changed = self._accept(self._accounts(), [self._values.current.password], sure=sure)
         if sessions:
             current = self._values.current
             self._doors.end_sessions(current, current.username, current.password)
         return changed
 
-    def _accept(self, wanted: list[str]) -> bool:
-        found = self._accounts()
-        changed = [self._ways.accept(account, wanted) for account in found]
+    def _accept(self, accounts: list[Account], wanted: list[str], *, sure: bool) -> bool:
+        previous = self._values.before(self._values.current.username)
+        known = [*wanted, *([previous.password] if previous else [])]
+        if not sure and any(self._ways.knows_others(account, known) for account in accounts):
+            raise Surprised
+        changed = [self._ways.accept(account, wanted) for account in accounts]
         return any(changed)
+
+    def _refuse_unequal(self, accounts: list[Account]) -> None:
+        for account in accounts:
+            if not all(self._ways.knows(account, value.password) for value in (self._values.wanted, self._values.current)):
+                raise RotationError(
+                    "privileges-differ", f"'{account.user}'@'{account.host}' lacks a password.", "Run setSecret again."
+                )
 
     def _accounts(self) -> list[Account]:
         found = list(self._administration.accounts(self._values.current.username).values())

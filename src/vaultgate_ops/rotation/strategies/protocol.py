@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Surprised(Exception):
-    """The service accepts none of the values that it should: our view of the stages is late, or somebody changed it by hand."""
+    """The service contradicts the stages: it accepts none of the values that it should, or one that none of them has.
+
+    Our view of the stages is late, or somebody changed the service by hand.
+    """
 
 
 class Hold(Protocol):
@@ -40,11 +43,15 @@ class Hold(Protocol):
     def ready(self) -> None:
         """Show that the pending value works at this moment, just before it becomes the current one."""
 
-    def retire(self, *, sessions: bool) -> bool:
+    def retire(self, *, sure: bool, sessions: bool) -> bool:
         """End what is older than the current value; gives whether there was anything.
 
         Args:
+            sure: as for `apply`: what is neither the current nor the previous value may be one that is current by now.
             sessions: end open sessions too.
+
+        Raises:
+            Surprised: there is such a one, and nothing was ended.
         """
 
 

@@ -113,7 +113,7 @@ class _Held:
         """Log in with the new password."""
         self._doors.prove(self._values.wanted, probe=False)
 
-    def retire(self, *, sessions: bool) -> bool:
+    def retire(self, *, sure: bool, sessions: bool) -> bool:  # noqa: ARG002 - a late view's value can't log in
         """End sessions, if that is wanted; the older password ended with setSecret."""
         self._doors.prove(self._values.current, probe=False)
         if sessions:
