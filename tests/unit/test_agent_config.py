@@ -56,6 +56,8 @@ def template(contents: str, **more: Any) -> dict[str, Any]:
         ),
         ({"vault": {"retry": {"num_retries": -1}}}, {"VAULT_MAX_RETRIES": "0"}),
         ({"vault": {"retry": {"num_retries": 0}}}, {}),
+        ({"vault": {"retry": {"num_retries": "4"}}}, {"VAULT_MAX_RETRIES": "4"}),
+        ({"template_config": {"exit_on_retry_failure": "true"}}, {"VAULTGATE_START": "ready"}),
         (
             {
                 "auto_auth": {
@@ -184,6 +186,27 @@ def test_what_is_not_supported_is_named(document: Any, problem: str) -> None:
     """No key is passed over in silence, and the place of each problem is told."""
     [said] = agent(document).problems
     assert said.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "document"),
+    [
+        ("vault.retry.num_retries", {"vault": {"retry": {"num_retries": "some"}}}),
+        ("vault.retry.num_retries", {"vault": {"retry": {"num_retries": True}}}),
+        ("vault.retry.num_retries", {"vault": {"retry": {"num_retries": None}}}),
+        ("template_config.exit_on_retry_failure", {"template_config": {"exit_on_retry_failure": "sometimes"}}),
+    ],
+)
+def test_a_value_that_says_nothing_is_named(key: str, document: Any) -> None:
+    """It is neither passed over nor taken for the opposite."""
+    (problem,) = agent(document).problems
+    assert problem.startswith(f"{key} must be")
+
+
+@pytest.mark.parametrize(("perms", "mode"), [("0640", "0640"), ("640", "640"), (416, "0640"), (384, "0600"), (0, "0000")])
+def test_permissions_as_a_number_are_bits(perms: object, mode: str) -> None:
+    """JSON has no octal numbers: 416 is 0640, and never 0416, which others could write."""
+    assert agent(template(KV, perms=perms)).texts["VAULTGATE_FILE_AGENT1_MODE"] == mode
 
 
 def test_all_problems_are_told_at_once() -> None:

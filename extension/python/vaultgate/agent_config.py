@@ -89,8 +89,14 @@ class Agent:
 
     def _retries(self, value: Any, where: str) -> None:
         """-1 is none for Vault Agent, 0 its default."""
-        if isinstance(value, int) and value:
-            self._text("VAULT_MAX_RETRIES")(max(0, value), where)
+        try:
+            retries = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+        except ValueError:
+            retries = None
+        if retries is None:
+            self.problems.append(f"{where} must be a whole number")
+        elif retries:
+            self.texts["VAULT_MAX_RETRIES"] = str(max(0, retries))
 
     def _auto_auth(self, value: Any, where: str) -> None:
         sinks = self._each(self._sink)
@@ -195,7 +201,9 @@ class Agent:
             f"VAULTGATE_FILE{ending}_TEMPLATE": text,
         }
         if "perms" in stanza:
-            self.texts[f"VAULTGATE_FILE{ending}_MODE"] = str(stanza["perms"])
+            perms = stanza["perms"]
+            # JSON has no octal numbers: 416 is what HCL's 0640 stands for; in a text the digits are octal.
+            self.texts[f"VAULTGATE_FILE{ending}_MODE"] = f"{perms:04o}" if isinstance(perms, int) else str(perms)
 
     def _template_config(self, value: Any, where: str) -> None:
         self._walk(
@@ -207,9 +215,14 @@ class Agent:
             },
         )
 
-    def _start(self, value: Any, _: str) -> None:
+    def _start(self, value: Any, where: str) -> None:
         """Whether what can't be written fails the init: always where files are written, unless another start is asked for."""
-        self.texts["VAULTGATE_START"] = "ready" if value is True else "overlap"
+        starts = {"true": "ready", "false": "overlap"}
+        said = starts.get(str(value).lower())
+        if said is None:
+            self.problems.append(f"{where} must be true or false")
+        else:
+            self.texts["VAULTGATE_START"] = said
 
     def _cache(self, value: Any, where: str) -> None:
         self._walk(value, where, {"use_auto_auth_token": self._only(True, why=_OWN_TOKEN)})
