@@ -54,6 +54,9 @@ FIELDS: list[tuple[str, Any, str, str]] = [
     ("host", "db.example.com:3306", "host-refused", "port"),
     ("host", "169.254.169.254", "host-refused", "169.254.169.254"),
     ("host", "0.0.0.0", "host-refused", "0.0.0.0"),  # noqa: S104 - an address to refuse
+    ("host", "::ffff:169.254.169.254", "host-refused", "no database"),
+    ("host", "2852039166", "host-refused", "name or an address"),
+    ("host", "169.254.0xa9fe.", "host-refused", "name or an address"),
     ("port", "many", "secret-field-wrong", "port"),
     ("port", 0, "secret-field-wrong", "port"),
     ("port", True, "secret-field-wrong", "port"),
@@ -61,11 +64,15 @@ FIELDS: list[tuple[str, Any, str, str]] = [
     ("username", "u" * 129, "secret-field-wrong", "128"),
     ("password", "", "secret-field-missing", "password"),
     ("password", ["a"], "secret-field-wrong", "password"),
+    ("password", "half a pair: \ud83d", "secret-field-wrong", "password"),
+    ("dbname", ["shop"], "secret-field-wrong", "dbname"),
+    ("twin", {"name": "x"}, "secret-field-wrong", "twin"),
     ("ssl", "maybe", "secret-field-wrong", "true or false"),
     ("ssl", 0, "secret-field-wrong", "true or false"),
     ("grace_s", "soon", "secret-field-wrong", "seconds"),
     ("grace_s", -1, "secret-field-wrong", "seconds"),
     ("strategy", "triple", "strategy-unknown", "alternating, dual, single"),
+    ("strategy", ["dual"], "strategy-unknown", "alternating, dual, single"),
     ("masterarn", "", "strategy-unfit", "masterarn"),
     ("masterarn", "no-such-secret", "rotator-unreadable", "GetSecretValue"),
     ("host", "localhost", "host-refused", "ROTATION_HOSTS"),
@@ -100,7 +107,7 @@ def test_fields(bed: Bed, field: str, value: object, code: str, words: str) -> N
     assert user.works(-1)
 
 
-@pytest.mark.parametrize("text", ["no JSON at all", "[1, 2]", '"text"', '{"username": "torn'])
+@pytest.mark.parametrize("text", ["no JSON at all", "[1, 2]", '"text"', '{"username": "torn', "[" * 60_000])
 def test_no_json_object(bed: Bed, text: str) -> None:
     """A value that isn't an object is no secret for a database; its text isn't quoted."""
     user = bed.user("dual")

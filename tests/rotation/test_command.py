@@ -149,6 +149,24 @@ def test_a_version_that_waits_for_somebody_else_is_kept(bed: Bed, run: Run) -> N
     user.login(user.current)
 
 
+def test_a_pending_version_survives_a_current_value_that_is_broken(bed: Bed, run: Run) -> None:
+    """Whoever wrote AWSCURRENT is to blame: the pending one may be the only password that still works."""
+    user = bed.user("single")
+    user.rotate()
+    rotation = user.begin()
+    for step in ("createSecret", "setSecret"):
+        user.step(rotation, step)
+    good = user.values[-1]
+    for broken in ("no JSON", json.dumps({key: value for key, value in json.loads(good).items() if key != "host"})):
+        bed.client.put_secret_value(SecretId=user.secret, SecretString=broken)
+        code, printed = run("repair", user.secret)
+        assert (code, "secret" in printed) == (2, True)
+        assert bed.amazon.service.stages(user.secret)["AWSPENDING"] == rotation.token
+    bed.client.put_secret_value(SecretId=user.secret, SecretString=good)
+    assert run("repair", user.secret)[0] == 0
+    user.login(user.current)
+
+
 def test_a_version_is_taken_back_on_request(bed: Bed, run: Run) -> None:
     """Whatever its rotation came to; the database isn't asked, so it may be out of reach."""
     user = bed.user("dual")

@@ -96,6 +96,16 @@ def test_an_event_that_is_none() -> None:
         handler({"Step": "createSecret"}, None)
 
 
+@pytest.mark.parametrize("event", [{"SecretId": "arn", "ClientRequestToken": "token"}, {"sweep": "arn"}, {"sweep": [7]}])
+def test_an_event_that_is_no_schedules(event: dict[str, Any]) -> None:
+    """A step without its name, or a text where a list belongs: refused, nothing is swept."""
+    engine = Steps()
+    handler, _ = made(engine, "one")
+    with pytest.raises(RotationError, match="event-malformed"):
+        handler(event, None)
+    assert engine.asked == []
+
+
 def test_settings_by_default() -> None:
     """No variable has to be set."""
     settings = load({}, STRATEGIES)

@@ -29,8 +29,8 @@ def make_handler(engine: Engine, sweep: Sequence[str], logger: Logger) -> Callab
     """
 
     def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-        if "Step" not in event:
-            return _swept(event)
+        if not {"Step", "SecretId", "ClientRequestToken"} & set(event):
+            return _swept(_named(event, sweep))
         try:
             request = Request.parse(event)
             outcome = engine.step(request)
@@ -40,10 +40,10 @@ def make_handler(engine: Engine, sweep: Sequence[str], logger: Logger) -> Callab
         logger.info("step", step=request.step.value, secret=request.secret_id, version=request.token, outcome=outcome)
         return {"outcome": outcome}
 
-    def _swept(event: Mapping[str, Any]) -> dict[str, Any]:
+    def _swept(names: Sequence[str]) -> dict[str, Any]:
         failed: list[RotationError] = []
         outcomes: dict[str, str] = {}
-        for secret_id in event.get("sweep") or sweep:
+        for secret_id in names:
             try:
                 outcomes[secret_id] = engine.sweep(secret_id)
             except RotationError as error:
@@ -57,6 +57,13 @@ def make_handler(engine: Engine, sweep: Sequence[str], logger: Logger) -> Callab
         return outcomes
 
     return handler
+
+
+def _named(event: Mapping[str, Any], default: Sequence[str]) -> Sequence[str]:
+    names = event.get("sweep") or default
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise RotationError("event-malformed", "The event's sweep is no list of secrets' names.")
+    return names
 
 
 def _told(error: RotationError) -> dict[str, Any]:

@@ -141,6 +141,8 @@ class ByHand:
         if looked.pending is None:
             return "nothing to do"
         token = looked.pending.version_id
+        # A current value that is wrong is no fault of the pending one, which may be the only one that still works.
+        self._build(self._store).preview(looked.arn)
         try:
             self._drive(looked.arn, Attended(self._client, self._clock, token), token, STEPS)
         except RotationError as error:

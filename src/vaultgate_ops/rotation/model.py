@@ -129,7 +129,7 @@ class SecretValue:
         """
         try:
             fields = json.loads(text)
-        except ValueError:  # its text quotes what it could not read
+        except (ValueError, RecursionError):  # its text quotes what it could not read
             fields = None
         if not isinstance(fields, dict):
             raise RotationError(

@@ -54,9 +54,9 @@ def build(
 
     def choose(fields: Mapping[str, object]) -> Strategy:
         name = fields.get("strategy") or settings.strategy or ("dual" if fields.get("masterarn") else "single")
-        if name not in strategies:
+        if not isinstance(name, str) or name not in strategies:
             raise RotationError("strategy-unknown", f"There is no strategy {name!r}.", f"Valid: {', '.join(sorted(strategies))}.")
-        return strategies[str(name)]
+        return strategies[name]
 
     return Engine(store, choose, lambda: store.random_password(settings.password), clock, settings.grace_s)
 

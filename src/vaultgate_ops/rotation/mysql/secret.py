@@ -26,6 +26,9 @@ DEFAULT_PORT = 3306
 _LAST_PORT = 65535
 _HOST = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?", re.ASCII)
 
+# Resolvers read 2852039166, 0xa9fea9fe or 169.254.43518 as an address; no name's last label is a number.
+_NUMBER = re.compile(r"(^|\.)([0-9]+|0[xX][0-9A-Fa-f]*)\.?$", re.ASCII)
+
 
 @dataclass(frozen=True)
 class DatabaseSecret:
@@ -93,13 +96,14 @@ def checked_host(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        if _HOST.fullmatch(host):
+        if _HOST.fullmatch(host) and not _NUMBER.search(host):
             return host
         raise RotationError(
             "host-refused",
             f"The secret's host {host!r} is not a host.",
             "Give a name or an address, without scheme, port or path.",
         ) from None
+    address = getattr(address, "ipv4_mapped", None) or address
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         raise RotationError("host-refused", f"The secret's host {host} is no database's address.", "Give the database's own.")
     return host
@@ -109,13 +113,19 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     text = fields.get(name)
     if text is None or text == "":
         raise RotationError("secret-field-missing", f"The secret has no {name}.", f'Add "{name}" to its JSON.')
-    if not isinstance(text, str) or "\0" in text:
+    if not isinstance(text, str) or "\0" in text or not _encodable(text):
         raise _wrong(name, "a text")
     return text
 
 
+def _encodable(text: str) -> bool:
+    # JSON may hold half a surrogate pair; an error about it would quote the whole text.
+    return all(not "\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _optional(fields: Mapping[str, Any], name: str) -> str | None:
-    return None if fields.get(name) in {None, ""} else _text(fields, name)
+    given = fields.get(name)
+    return None if given is None or given == "" else _text(fields, name)
 
 
 def _boolean(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
