@@ -58,7 +58,7 @@ check: setup layer ## ruff, mypy, import-linter, cfn-lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=extension/python:src $(BIN)/lint-imports --no-cache
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml templates/*.yaml
 
 bench: setup layer ## Measure cold starts and reads; PEER=executable measures another extension beside ours
 	@$(BIN)/python -m benchmarks.extension $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")

@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("sam")]
 
 FUNCTION = ["aws_lambda_powertools", "jmespath", "pymysql", "typing_extensions.py", "vaultgate_ops"]
 LARGEST_ZIP = 1_800_000
+ROTATION = "vaultgate_ops.rotation.handler"
 
 
 class Intrinsics(yaml.SafeLoader):
@@ -111,6 +112,17 @@ def test_the_function_holds_what_it_imports_and_nothing_else(built: Path, tmp_pa
     assert ours == {"__init__.py", "records"}
     assert not [*folder.rglob("__pycache__")]
     assert packed(folder, tmp_path / "function.zip").stat().st_size < LARGEST_ZIP
+
+
+def test_the_rotation_function_imports_what_was_built(built: Path) -> None:
+    """The built folder alone, beside the runtime's boto3, holds all that its handler needs."""
+    folder = built / "RotationFunction"
+    assert {path.name for path in (folder / "vaultgate_ops").iterdir()} == {"__init__.py", "clock.py", "errors.py", "rotation"}
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {ROTATION} as one, pymysql as two; print(one, two)"
+    environment = {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(folder)) == 2
 
 
 def test_the_layer_is_the_one_that_make_layer_builds(built: Path) -> None:
@@ -216,10 +228,11 @@ def test_inside_a_vpc_the_functions_own_code_gets_none_of_the_services_permissio
 
 
 def test_every_log_group_forgets(template: dict[str, Any]) -> None:
-    """Each log group has a retention that the deployer chooses."""
-    groups = [one for one in template["Resources"].values() if one["Type"] == "AWS::Logs::LogGroup"]
-    assert len(groups) == 2
-    assert all(group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
+    """Each log group has a retention that the deployer chooses; the audit log's is a longer one."""
+    groups = {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == "AWS::Logs::LogGroup"}
+    assert {"RecordsLogGroup", "ApiLogGroup", "RotationLogGroup"} <= groups.keys()
+    for name, group in groups.items():
+        assert group["RetentionInDays"] == {"Ref": "AuditRetentionDays" if name == "AuditLogGroup" else "LogRetentionDays"}
 
 
 def test_nobody_calls_the_api_unsigned(template: dict[str, Any]) -> None:
