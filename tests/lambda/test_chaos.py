@@ -267,10 +267,18 @@ def back(scene: Scene) -> None:
     assert sandbox.log().count('"event": "login"') == 1
 
 
+# Another /tmp, in which the folders that the sandbox must see, a checkout for example, stay where they are.
+SMALL_TMP = """kept=$(awk '$5 ~ "^/tmp/" {print $5}' /proc/self/mountinfo)
+mount --rbind /tmp /mnt && mount -t tmpfs -o size=16k tmpfs /tmp || exit 1
+for folder in $kept; do mkdir -p "$folder" && mount --rbind "/mnt${folder#/tmp}" "$folder" || exit 1; done
+umount --lazy /mnt
+"""
+
+
 def mounted(scene: Scene, script: str) -> Path:
     """An emulator before which something happens to /tmp."""
     program = scene.folder / "emulator"
-    program.write_text(f'#!/bin/sh\n{script}\nexec {find_emulator()} "$@"\n', encoding="utf-8")
+    program.write_text(f'#!/bin/sh\n{SMALL_TMP}{script}\nexec {find_emulator()} "$@"\n', encoding="utf-8")
     program.chmod(0o700)
     return program
 
@@ -278,7 +286,7 @@ def mounted(scene: Scene, script: str) -> Path:
 @row("/tmp is full", 3)  # noqa: S108 - a title
 def full(scene: Scene) -> None:
     """The secret; nothing is kept in the function's memory, and the log says why. A file that was asked for fails the init."""
-    emulator = mounted(scene, "mount -t tmpfs -o size=16k tmpfs /tmp && { head -c 1000000 /dev/zero > /tmp/filler; }")
+    emulator = mounted(scene, "head -c 1000000 /dev/zero > /tmp/filler")
     assert scene.fine(scene.start(emulator=emulator))
     with pytest.raises(InitFailed, match="No space left"):
         scene.read(scene.start(emulator=emulator, VAULT_SECRET_PATH=SECRET))
@@ -287,7 +295,7 @@ def full(scene: Scene) -> None:
 @row("/tmp is read-only", 3)  # noqa: S108 - a title
 def read_only(scene: Scene) -> None:
     """The same."""
-    emulator = mounted(scene, "mount -t tmpfs -o ro tmpfs /tmp")
+    emulator = mounted(scene, "mount -o remount,ro /tmp")
     assert scene.fine(scene.start(emulator=emulator))
     with pytest.raises(InitFailed, match="Read-only file system"):
         scene.read(scene.start(emulator=emulator, VAULT_SECRET_PATH=SECRET))

@@ -98,7 +98,11 @@ class Bed:
         self._root.close()
 
     def execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        """Run a statement as the server's administrator."""
+        """Run a statement as the server's administrator; others may have had the server restarted since the last one."""
+        try:
+            self._root.ping()
+        except pymysql.Error:
+            self._root = self.stack.database.connect()
         with self._root.cursor() as cursor:
             cursor.execute(statement, arguments or None)
             return list(cursor.fetchall())
