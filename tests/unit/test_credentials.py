@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.simulators.loopback import always, loopback, silent
+from tests.simulators.loopback import always, answering, loopback, silent
 
 from vaultgate.clock import Clock
 from vaultgate.credentials import Credentials
@@ -89,6 +89,18 @@ class Metadata:
         """Give keys."""
         self.asked.append((str(origin), request))
         return Answer(200, (), json.dumps({"AccessKeyId": "ASIA", "SecretAccessKey": "B", "Token": "C"}).encode())
+
+
+def test_keys_that_were_rotated() -> None:
+    """The endpoint gives other keys by and by: the same sandbox signs its next login with those it gives then."""
+    documents = [{"AccessKeyId": key, "SecretAccessKey": f"key-of-{key}", "Token": f"session-of-{key}"} for key in ("OLD", "NEW")]
+    clock = Clock()
+    connections = Connections(clock)
+    with loopback(answering(*[answer(document) for document in documents])) as server:
+        source = Credentials({URI: f"{server.origin}/v2/credentials"}, connections)
+        for key in ("OLD", "NEW"):
+            assert revealed(source.current(clock.steady() + 10)) == (key, f"key-of-{key}", f"session-of-{key}")
+        connections.close()
 
 
 def test_from_a_task_of_ecs() -> None:
