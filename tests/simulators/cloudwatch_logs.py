@@ -27,7 +27,7 @@ from tests.simulators.aws_signature import Refusal, judge
 from vaultgate_ops.clock import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BATCH_BYTES = 1_048_576
 EVENT_OVERHEAD = 26
@@ -120,6 +120,7 @@ class CloudWatchLogs:
         visible_after_s: how long after it came an event can be read.
         new_streams_unknown_for: how many calls of PutLogEvents don't know a new stream yet.
         empty_pages: how many pages of GetLogEvents are empty before the real ones, each with a token of its own.
+        disliked: whether a message is refused for good, with its whole batch, for no reason that is documented.
         busiest: the most calls of PutLogEvents that were under way at once.
     """
 
@@ -134,6 +135,7 @@ class CloudWatchLogs:
         self.visible_after_s = 0.0
         self.new_streams_unknown_for = 0
         self.empty_pages = 0
+        self.disliked: Callable[[str], bool] = lambda _: False
         self.busiest = 0
         self._under_way = 0
         self._lock = threading.Lock()
@@ -267,6 +269,8 @@ class CloudWatchLogs:
             raise _invalid("Value at 'logEvents' failed to satisfy constraint: Member must have length between 1 and 10000")
         stamps = [_stamp(event) for event in events]
         self._sizes(events)
+        if any(self.disliked(event["message"]) for event in events):
+            raise _invalid("Log event is not valid.")
         if stamps != sorted(stamps):
             raise _invalid("Log events in a single PutLogEvents request must be in chronological order.")
         if stamps[-1] - stamps[0] > BATCH_SPAN_MS:

@@ -3,7 +3,8 @@
 Rules: a body is given up only where the mirror is closed or only a person can help. What passes by itself is waited for, each
 wait drawn from 0 to twice the last; expired credentials are looked for again; a clock that is off is set by the service's
 answer; a group or a stream that vanished is made again where that is allowed; what was rejected inside a 200 goes again with
-the time of now. Once anything was ever accepted, missing permissions are waited for too: they were there before.
+the time of now; of a batch that is refused for good the rest goes on (`refusals`). Once anything was ever accepted, missing
+permissions are waited for too: they were there before.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from secrets import SystemRandom
 from typing import TYPE_CHECKING, NamedTuple
 
 from vaultgate_ops.audit.answers import Judgement, Verdict, judge
-from vaultgate_ops.audit.batcher import Batcher, Body, events_of
+from vaultgate_ops.audit.batcher import Batcher, Body, events_of, single
 from vaultgate_ops.audit.cloudwatch import NoAnswer
+from vaultgate_ops.audit.envelope import disguised
+from vaultgate_ops.audit.refusals import Refused, notice, parted
 from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable
 
 if TYPE_CHECKING:
@@ -97,12 +100,13 @@ class Delivery:
         """End every wait."""
         self._closing.set()
 
-    def put(self, body: Body, stream: str) -> int:
-        """Send a body until all of it is accepted.
+    def put(self, body: Body, stream: str, place: Callable[[bytes], str] | None = None) -> int:
+        """Send a body until all of it is accepted, or a notice of what is refused for good.
 
         Args:
             body: one call's events.
             stream: where its events go, for those that have to be sent anew.
+            place: says where the line with a SHA-256 stands; None where nothing may be left out.
 
         Returns:
             how many of its events had to be given another time.
@@ -123,11 +127,28 @@ class Delivery:
                 with self._lock:
                     self.calls.rejected += body.events
                 continue
+            if judgement.verdict is Verdict.REFUSED and place is not None:
+                return restamped + self._put_apart(body, stream, place, judgement)
             self._react(judgement, tried_s=self._clock.steady() - begun_s)
             attempt += 1
             most_s = min(self._patience.most_s, self._patience.first_s * 2 ** min(attempt - 1, 16))
             if self._closing.wait(self._chance.uniform(0, most_s)):
                 raise Closed
+
+    def _put_apart(self, body: Body, stream: str, place: Callable[[bytes], str], judgement: Judgement) -> int:
+        """Send what was refused in halves; the event that it is about in base64; a notice where that is refused, too."""
+        group, found = self._destination.group, parted(body, self._destination.group, stream)
+        with self._lock:
+            self.calls.repeated += 1
+        if not isinstance(found, Refused):
+            return sum(self.put(half, stream, place) for half in found)
+        if parts := disguised(found.message, f"{stream}:{found.timestamp}"):
+            return sum(self.put(single(group, stream, found.timestamp, part), stream, place) for part in parts)
+        why, where, now_ms = f"{judgement.code}: {judgement.message}", place(found.digest), self._service.now_ms()
+        # Where this is refused as well, the event is not at fault: that ends the mirror, with nothing given up.
+        self.put(single(group, stream, now_ms, notice(found, where, why)), stream)
+        self._say(f"CloudWatch Logs refuses {where} in every form ({why}): it is not mirrored, and `mirror verify` names it")
+        return 0
 
     def _attempt(self, body: Body, *, again: bool) -> Judgement:
         with self._lock:

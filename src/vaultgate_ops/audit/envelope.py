@@ -17,7 +17,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaultgate_ops.audit.model import LONGEST_MESSAGE
 
@@ -100,8 +100,38 @@ def messages(planned: Plan, read: Read) -> Iterator[bytes]:
             "encoding": planned.encoding,
             **({"torn": True} if planned.torn else {}),
         }
-        data = content.decode() if planned.encoding == "utf-8" else base64.b64encode(content).decode("ascii")
-        yield f'{OPENING}{json.dumps(head, separators=(",", ":"))},"data":{encode_basestring(data)}}}'.encode()
+        yield _part(head, content)
+
+
+def disguised(message: bytes, place: str) -> list[bytes]:
+    """An event in base64: a line's envelopes, or an envelope's other form; none where it has that form already.
+
+    Args:
+        message: UTF-8, as it would be sent.
+        place: what tells a line from an equal one elsewhere.
+    """
+    head = head_of(message)
+    if head is None:
+        sha256 = hashlib.sha256(message).digest()
+        identifier = hashlib.sha256(sha256 + place.encode()).hexdigest()[:32]
+        cuts = [*range(0, len(message), _WINDOW), len(message)]
+        return list(messages(Plan(sha256, "base64", cuts, identifier, torn=False), reads(message)))
+    if head["encoding"] == "base64":
+        return []
+    return [_part({**head, "encoding": "base64"}, json.loads(message)["data"].encode())]
+
+
+def head_of(message: bytes) -> dict[str, Any] | None:
+    """What stands before an envelope's content; None where an event is a line as it is."""
+    if not message.startswith(OPENING.encode()):
+        return None
+    head: dict[str, Any] = json.loads(message)["vaultgate_part"]
+    return head
+
+
+def _part(head: dict[str, Any], content: bytes) -> bytes:
+    data = content.decode() if head["encoding"] == "utf-8" else base64.b64encode(content).decode("ascii")
+    return f'{OPENING}{json.dumps(head, separators=(",", ":"))},"data":{encode_basestring(data)}}}'.encode()
 
 
 def reads(line: bytes) -> Read:

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from vaultgate_ops.audit import proofs
+from vaultgate_ops.audit import proofs, refusals
 from vaultgate_ops.audit.envelope import Reassembly
 from vaultgate_ops.audit.proofs import IDENTIFIER_BYTES, Covered, Proof
 
@@ -96,6 +96,7 @@ class Evidence:
         self._kinds: dict[bytes, _Kind] = {}
         self._proofs: dict[Proof, None] = {}
         self._newest_proof_ms = 0
+        self._refused: dict[str, None] = {}
         self._unreadable = 0
         self._arrived = 0
 
@@ -110,6 +111,9 @@ class Evidence:
 
     def event(self, message: str, ingested_ms: int) -> None:
         """An event of the lines' stream."""
+        if sentence := refusals.told(message):
+            self._refused[sentence] = None
+            return
         line = self._lines.line(message)
         if line is None:
             return
@@ -137,6 +141,7 @@ class Evidence:
         if self._unreadable:
             found.broken.append(f"{self._unreadable} events of the proofs' stream are no proofs")
         found.broken += [f"envelope {identifier} does not hold the line it names" for identifier in self._lines.damaged]
+        found.notes += self._refused
         expected: dict[bytes, int] = {}
         named: list[tuple[int, bytes, Proof]] = []
         for _, ordered in self.files():

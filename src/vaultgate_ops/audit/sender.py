@@ -7,6 +7,7 @@ line can arrive twice, never not at all. What only a person can mend is raised t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from vaultgate_ops.audit import batcher, envelope, proofs
 from vaultgate_ops.audit.batcher import Batcher
 from vaultgate_ops.audit.cloudwatch import CloudWatchLogs
 from vaultgate_ops.audit.delivery import Closed, Delivery, Patience
+from vaultgate_ops.audit.evidence import Place
 from vaultgate_ops.audit.proofs import Covered
 from vaultgate_ops.audit.stamps import Stamps
 from vaultgate_ops.audit.window import Batch, Window
@@ -313,13 +315,22 @@ class CloudWatchSender:
         body = batch.body
         if body is None:
             return
-        restamped = self._delivery.put(body, self._destination.stream)
+        restamped = self._delivery.put(body, self._destination.stream, functools.partial(_place, batch.covered))
         with self._changed:
             self.counts.events += body.events
             if batch.covered:
                 batch.covered[-1].restamped += restamped
             self._window.arrived(batch, self._clock.steady())
             self._changed.notify_all()
+
+
+def _place(covered: list[Covered], digest: bytes) -> str:
+    """Where a line of a batch stands, in words."""
+    for one in covered:
+        if digest in one.digests:
+            number = one.first + one.digests.index(digest)
+            return f"{Place(one.identity, number, number, one.start, one.end)}"
+    return f"a part of a long line with the SHA-256 {digest.hex()}"
 
 
 def _utf8(line: bytes) -> bool:

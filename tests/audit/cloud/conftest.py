@@ -78,6 +78,10 @@ class Way(NamedTuple):
         messages = self.simulator.messages(DESTINATION.group, DESTINATION.stream)
         return Counter(line.content for message in messages if (line := reassembly.line(message)))
 
+    def messages(self) -> list[str]:
+        """The events of the lines' stream."""
+        return self.simulator.messages(DESTINATION.group, DESTINATION.stream)
+
     def proofs(self) -> list[str]:
         """The proof events."""
         return self.simulator.messages(DESTINATION.group, DESTINATION.proof_stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import threading
@@ -15,8 +16,9 @@ from tests.simulators.cloudwatch_logs import Fault
 from vaultgate_ops.audit import envelope, proofs
 from vaultgate_ops.audit.destinations import Creation
 from vaultgate_ops.audit.model import FileIdentity, Position, Span
+from vaultgate_ops.audit.verify import read_back
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import Denied, OpsError, Unreachable
+from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +87,48 @@ def test_a_fault_costs_nothing_but_time(way: Way, fault: Fault) -> None:
     assert set(lines) == set(LINES)
     assert max(lines.values()) <= (3 if fault in {Fault.LANDED, Fault.INTERNAL, Fault.HANGS} else 1)
     assert sender.calls.repeated == 2
+
+
+@pytest.mark.parametrize("disliked", [7, 0, 299], ids=str)
+def test_a_line_that_is_refused_for_good_travels_in_base64(way: Way, disliked: int) -> None:
+    """The others go as themselves; what arrives is what was written, and the evidence is whole."""
+    lines = [*LINES, b"x" * 1_500_000]
+    way.simulator.disliked = lambda message: message == LINES[disliked].decode() or "xxx" in message
+    assert send(way.open(), File(*lines))
+    assert way.lines() == Counter(lines)
+    assert [line for line in LINES if line.decode() not in way.messages()] == [LINES[disliked]]
+    assert read_back(way.service, DESTINATION).findings().complete
+
+
+def test_a_line_that_is_refused_in_every_form_is_told_of(way: Way) -> None:
+    """With file, number and place, to whoever listens and in its stream; what comes behind it is not held up."""
+    hidden = base64.b64encode(LINES[200])[:40].decode()
+    way.simulator.disliked = lambda message: message == LINES[200].decode() or hidden in message
+    sender = way.open()
+    assert send(sender, File(*LINES))
+    assert way.lines() - Counter(LINES) == Counter(message.encode() for message in way.messages() if "refused" in message)
+    assert Counter(LINES) - way.lines() == Counter(LINES[200:201])
+    done = sender.acknowledged()
+    assert done is not None
+    assert done.lines == len(LINES)
+    assert [sentence for sentence in way.said if "line 201 of file abababababab" in sentence]
+    found = read_back(way.service, DESTINATION).findings()
+    assert [(place.first, place.last) for place in found.missing] == [(200, 200)]
+    assert found.foreign == 0
+    (note,) = found.notes
+    assert "line 201 of" in note
+    assert "Log event is not valid" in note
+
+
+def test_a_service_that_refuses_everything_is_given_nothing_up_for(way: Way) -> None:
+    """It ends the mirror with what the service says; nothing is called done, though proofs would be taken."""
+    way.simulator.disliked = lambda message: "vaultgate_proof" not in message
+    sender = way.open()
+    with pytest.raises(CheckFailed, match="Log event is not valid"):
+        send(sender, File(*LINES[:5]))
+    with pytest.raises(CheckFailed):
+        sender.acknowledged()
+    assert way.messages() == way.proofs() == []
 
 
 def test_what_goes_wrong_is_said_once_and_so_is_its_end(way: Way) -> None:
