@@ -19,7 +19,7 @@ import botocore.session
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
@@ -78,9 +78,9 @@ class CloudWatchLogs:
         self.region = service.region or str(self._session.get_config_variable("region") or "")
         if not self.region:
             raise UsageProblem("No AWS region is set.", "Set AWS_REGION, or name it with --region.")
+        self._credentials = self._first_credentials()
         with self.client() as client:
             self.endpoint = str(client.meta.endpoint_url).rstrip("/")
-        self._credentials = self._first_credentials()
         verify = self._session.get_config_variable("ca_bundle")
         self._http = URLLib3Session(
             verify=verify or True,
@@ -154,7 +154,19 @@ class CloudWatchLogs:
         """
         config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=30)
         try:
-            client = self._session.create_client(name, self.region, endpoint_url=endpoint or None, config=config)
+            # Those that were found last: the session itself stays with the first.
+            keys = self._credentials.get_frozen_credentials()
+            client = self._session.create_client(
+                name,
+                self.region,
+                endpoint_url=endpoint or None,
+                config=config,
+                aws_access_key_id=keys.access_key,
+                aws_secret_access_key=keys.secret_key,
+                aws_session_token=keys.token,
+            )
+        except CredentialRetrievalError as error:
+            raise Denied(f"AWS credentials can't be had: {error}", "Check AWS_PROFILE and the role of this machine.") from error
         except (BotoCoreError, ValueError) as error:
             raise UsageProblem(f"{self.region!r} is no AWS region: {error}", "Name one with --region or AWS_REGION.") from error
         try:

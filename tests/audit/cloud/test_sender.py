@@ -10,18 +10,23 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.session import Session
 from tests.audit.cloud.conftest import DESTINATION, IDENTITY, QUICK, File, Way, entry, send
-from tests.simulators.cloudwatch_logs import Fault
+from tests.simulators.cloudwatch_logs import CloudWatchLogs as Simulator
+from tests.simulators.cloudwatch_logs import Fault, serving
 
 from vaultgate_ops.audit import envelope, proofs
+from vaultgate_ops.audit.cloudwatch import Service
 from vaultgate_ops.audit.destinations import Creation
 from vaultgate_ops.audit.model import FileIdentity, Position, Span
+from vaultgate_ops.audit.sender import open_sender
 from vaultgate_ops.audit.verify import read_back
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LINES = [entry(number) for number in range(300)]
 DAY_S = 24 * 3600
@@ -220,6 +225,29 @@ def test_days_of_backlog_go_in_calls_of_a_day(way: Way) -> None:
     assert send(sender, File(*lines))
     assert way.lines() == Counter(lines)
     assert sender.calls.repeated == 0
+
+
+def test_new_credentials_are_picked_up(tmp_path: Path) -> None:
+    """Written to AWS's file by somebody while the mirror runs: when the old ones are refused, for calls of every kind."""
+    kept = tmp_path / "credentials"
+
+    def keys(name: str) -> dict[str, tuple[str, str]]:
+        kept.write_text(f"[default]\naws_access_key_id=AKID{name}\naws_secret_access_key=s{name}\naws_session_token=t{name}\n")
+        return {f"AKID{name}": (f"s{name}", f"t{name}")}
+
+    files = {"config_file": (None, None, "/dev/null", None), "credentials_file": (None, None, str(kept), None)}
+    simulator = Simulator(Clock(), keys("OLD"))
+    with serving(simulator) as endpoint:
+        service = Service("us-east-1", endpoint)
+        sender = open_sender(service, DESTINATION, Creation(), Clock(), pace=QUICK, session=Session(session_vars=files))
+        try:
+            assert send(sender, File(*LINES[:5]))
+            simulator.keys = keys("NEW")
+            simulator.groups.clear()
+            assert send(sender, File(*LINES), position=sender.acknowledged())
+        finally:
+            sender.close()
+    assert simulator.messages(DESTINATION.group, DESTINATION.stream) == [line.decode() for line in LINES[5:]]
 
 
 def test_a_clock_that_is_off_is_set_by_the_service(way: Way) -> None:
