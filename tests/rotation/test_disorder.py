@@ -13,11 +13,16 @@ from tests.rotation.faults import Faults, FunctionFailed, Kind
 from vaultgate_ops.rotation.driver import STEPS
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import Request
+from vaultgate_ops.rotation.mysql.administration import lock_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.rotation.bed import Bed, User
 
     from vaultgate_ops.rotation.driver import Assignment
+
+    Eventually = Callable[[Callable[[], object]], None]
 
 pytestmark = pytest.mark.stack
 
@@ -75,6 +80,39 @@ def test_two_drivers_at_once(bed: Bed, strategy: str) -> None:
         user.drive(assignment)
         assert user.state() == clean
         assert user.works(-1)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_step_waits_for_another_one_of_its_secret(bed: Bed, strategy: str, eventually: Eventually) -> None:
+    """While the secret's lock is held nothing is changed; once it is free the step goes on, and leaves it free."""
+    user = bed.user(strategy)
+    rotation = user.begin()
+    user.step(rotation, "createSecret")
+    name = lock_name(rotation.secret_id)
+    assert bed.execute("SELECT GET_LOCK(%s, 0)", name) == [(1,)]
+    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'"
+    with ThreadPoolExecutor(1) as other:
+        step = other.submit(user.step, rotation, "setSecret")
+        try:
+            eventually(lambda: bed.execute(waiting) == [(1,)])
+            assert not user.admits_pending()
+        finally:
+            bed.execute("SELECT RELEASE_LOCK(%s)", name)
+        assert step.result() == "done"
+    assert user.admits_pending()
+    eventually(lambda: bed.execute("SELECT IS_FREE_LOCK(%s)", name) == [(1,)])
+
+
+def test_a_step_that_fails_leaves_the_lock_free(bed: Bed, eventually: Eventually) -> None:
+    """Though the function's process lives on."""
+    user = bed.user("dual")
+    rotation = user.begin()
+    user.step(rotation, "createSecret")
+    bed.execute("ALTER USER %s@'%%' ACCOUNT LOCK", user.name)
+    event = {"SecretId": rotation.secret_id, "ClientRequestToken": rotation.token, "Step": "setSecret"}
+    with pytest.raises(RotationError, match="account-unusable"):
+        bed.engine(Faults()).step(Request.parse(event))
+    eventually(lambda: bed.execute("SELECT IS_FREE_LOCK(%s)", lock_name(rotation.secret_id)) == [(1,)])
 
 
 @pytest.mark.parametrize("strategy", ["dual", "alternating"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -16,7 +18,7 @@ from aws_lambda_powertools import Logger
 from vaultgate_ops.local.paths import checkout
 from vaultgate_ops.rotation.application import make_handler
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.mysql.server import meaning
+from vaultgate_ops.rotation.mysql.server import Target, connect, meaning, tls_context
 from vaultgate_ops.rotation.rotation import STRATEGIES
 from vaultgate_ops.rotation.settings import load
 
@@ -187,10 +189,32 @@ def test_the_cause_of_a_failed_account_statement() -> None:
     assert "ALTER USER" not in told.message
 
 
+def test_a_server_without_tls_is_told_nothing() -> None:
+    """It greets without offering TLS, and asks for the password in clear: it hears neither user nor password."""
+    capabilities = 0x88209  # 4.1 protocol, authentication by plugin; no CLIENT_SSL
+    low, high = (capabilities & 0xFFFF).to_bytes(2, "little"), (capabilities >> 16).to_bytes(2, "little")
+    salt = b"a" * 8 + b"\0", b"b" * 12 + b"\0"
+    tail = b"\x21\x02\0" + high + b"\x15" + bytes(10) + salt[1] + b"mysql_clear_password\0"
+    greeting = b"\x0a8.0.40\0" + bytes(4) + salt[0] + low + tail
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(len(greeting).to_bytes(3, "little") + b"\0" + greeting)
+            heard.append(connection.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(RotationError) as caught:
+            connect(Target("127.0.0.1", listener.getsockname()[1]), "app", "a secret")
+        thread.join()
+    assert (caught.value.code, heard) == ("tls", [b""])
+
+
 def test_a_context_that_checks_names() -> None:
     """TLS by default checks chain and name."""
-    from vaultgate_ops.rotation.mysql.server import tls_context  # noqa: PLC0415 - beside its only use
-
     context = tls_context(None)
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.rotation.bed import GRACE_S
 
+from vaultgate_ops.rotation.by_hand import ByHand
 from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.rotation import STRATEGIES, build
+from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +42,20 @@ def test_an_emergency_just_after_a_rotation(bed: Bed, strategy: str) -> None:
         user.drop_previous()
     assert user.works(-1)
     assert not user.works(-2)
+
+
+def test_rotating_by_hand_waits_until_it_can_be_seen(bed: Bed) -> None:
+    """So that the older value can be ended at once, as in an emergency."""
+    user = bed.user("dual")
+    user.rotate()
+    bed.clock.advance(10)
+    settings = load({"ROTATION_CA_BUNDLE": str(bed.stack.database.ca_file)}, STRATEGIES)
+    hand = ByHand(bed.client, lambda store: build(settings, store, bed.clock), bed.clock)
+    with late(bed):
+        hand.rotate_here(user.secret)
+        assert hand.drop_previous(user.secret) == "swept"
+    assert not user.works(-1)
+    user.login(user.current)
 
 
 @pytest.mark.parametrize("strategy", ["dual", "alternating"])

@@ -98,6 +98,8 @@ class ByHand:
         """
         arn, token = self._free(secret_id).arn, str(uuid.uuid4())
         self._drive(arn, Attended(self._client, self._clock, token), token, STEPS)
+        # Whoever asks next, for the stages or for the older value's end, shall not see the time before.
+        self._store.eventually(lambda: self._store.describe(arn).stages.holder(CURRENT) == token)
         return token
 
     def rehearse_here(self, secret_id: str) -> None:

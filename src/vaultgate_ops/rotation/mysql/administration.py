@@ -28,14 +28,18 @@ _RANDOM_BYTES_SINCE = (10, 10, 0)
 _NEEDED = "GRANT CREATE USER ON *.* TO {0}; GRANT SELECT ON mysql.* TO {0}"
 
 
+def lock_name(secret_id: str) -> str:
+    """What the server calls a secret's lock: it takes 64 characters at most."""
+    return "vaultgate:" + hashlib.sha256(secret_id.encode()).hexdigest()[:48]
+
+
 def lock(server: Server, secret_id: str) -> None:
     """Keep every other step of a secret's rotation out until the session ends.
 
     Raises:
         RotationError: ``rotation-running``.
     """
-    name = "vaultgate:" + hashlib.sha256(secret_id.encode()).hexdigest()[:48]  # 64 characters at most
-    if server.execute("SELECT GET_LOCK(%s, %s)", (name, LOCK_WAIT_S)) != [(1,)]:
+    if server.execute("SELECT GET_LOCK(%s, %s)", (lock_name(secret_id), LOCK_WAIT_S)) != [(1,)]:
         raise RotationError("rotation-running", f"Another step of {secret_id} is at work.", "Run the step again.")
 
 
