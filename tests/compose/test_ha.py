@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from vaultgate_ops.local import markers, paths, processes
 from vaultgate_ops.local.compose import unseal
 from vaultgate_ops.local.compose.prepare import NODES, ROOT_TOKEN, prepare
 from vaultgate_ops.local.fetch.vault import find_vault
+from vaultgate_ops.local.vault_cluster import welcome_soon
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 VOLUMES = ("keys", "trust", "vault-config", "mysql-config", "layer", "task", "vault-storage", "mysql-storage")
@@ -65,27 +68,43 @@ def moved(place: Path, node: str, ports: dict[str, int]) -> Path:
 def test_three_nodes_become_one_cluster(
     place: Path, vault_program: Path, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
-    """The operator initializes the first, and unseals the others as they join; then those stand by."""
+    """The operator initializes the first and unseals the others as they join; it is whole once those have their vote."""
     prepared(place, ha=True)
     ports = {node: processes.free_port() for node in NODES}
     started = [processes.start(node, [vault_program, "server", f"-config={moved(place, node, ports)}"], place) for node in NODES]
-    first, *others = (f"https://127.0.0.1:{port}" for port in ports.values())
+    addresses = [f"https://127.0.0.1:{port}" for port in ports.values()]
+    first, *others = addresses
     ca_file, keys = place / "trust/ca.pem", place / "keys"
+
+    def leads() -> bool:
+        with contextlib.suppress(OSError, hvac.exceptions.VaultError):
+            unseal.attend(first, ca_file, keys)
+        return unseal.whole([first], ca_file, keys)
+
+    def root() -> AbstractContextManager[hvac.Client]:
+        return unseal.client(first, ca_file, (keys / ROOT_TOKEN).read_text(encoding="ascii"))
 
     def members() -> set[str]:
         try:
-            unseal.attend(first, ca_file, keys)
             for other in others:
                 unseal.attend(other, ca_file, keys, joins=True)
-            with unseal.client(first, ca_file, (keys / ROOT_TOKEN).read_text(encoding="ascii")) as client:
+            with root() as client:
                 servers = client.sys.read_raft_config()["data"]["config"]["servers"]
         except (OSError, hvac.exceptions.VaultError, requests.RequestException):
             return set()
         return {server["node_id"] for server in servers}
 
     try:
+        assert not unseal.whole(addresses, ca_file, keys)
+        eventually(leads)
+        with root() as client:
+            client.write_data("sys/storage/raft/autopilot/configuration", data={"server_stabilization_time": "1h"})
         eventually(lambda: members() == set(NODES))
         eventually(lambda: {unseal.health(address, ca_file) for address in others} == {429})
+        assert not unseal.whole(addresses, ca_file, keys)
+        with root() as client:
+            welcome_soon(client)
+        eventually(lambda: unseal.whole(addresses, ca_file, keys))
     finally:
         markers.end(place, clock=Clock())
         for process in started:

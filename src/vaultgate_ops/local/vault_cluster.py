@@ -27,9 +27,29 @@ if TYPE_CHECKING:
     from vaultgate_ops.local.certificates import Authority
 
 NODES = ("vault-a", "vault-b", "vault-c")
+TIMING = {
+    # The fastest, as is advised for production: a dead leader is replaced within seconds.
+    "performance_multiplier": 1,
+    # How soon autopilot sees that a node has come, and gives it its vote; by default after 10 s.
+    "autopilot_reconcile_interval": "200ms",
+    "autopilot_update_interval": "200ms",
+}
+"""Of each node's storage."""
+
 _POLL_S = 0.05
 _READY_S = 60.0
 _STANDBY = 429
+
+
+def welcome_soon(client: hvac.Client) -> None:
+    """Let autopilot watch a node that has come for a moment only, not for 10 s, before it gives it its vote."""
+    client.write_data("sys/storage/raft/autopilot/configuration", data={"server_stabilization_time": "100ms"})
+
+
+def voting(client: hvac.Client) -> set[str]:
+    """Names of the nodes that may vote, as the one that leads sees it."""
+    servers = client.sys.read_raft_config()["data"]["config"]["servers"]
+    return {str(server["node_id"]) for server in servers if server["voter"]}
 
 
 class RaftNode(VaultServer):
@@ -74,11 +94,7 @@ class RaftNode(VaultServer):
                 "raft": {
                     "path": str(storage),
                     "node_id": self.name,
-                    # The fastest timing, as is advised for production: a dead leader is replaced within seconds.
-                    "performance_multiplier": 1,
-                    # How soon autopilot sees that a node has come, and gives it its vote; by default after 10 s.
-                    "autopilot_reconcile_interval": "200ms",
-                    "autopilot_update_interval": "200ms",
+                    **TIMING,
                 }
             },
             "listener": {"tcp": {**listener, "cluster_address": cluster}},
@@ -115,8 +131,7 @@ class VaultCluster:
             first.found()
             self._await(first.leads, "vault-a does not lead")
             with first.client() as client:
-                # For how long autopilot watches a node that has come before it gives it its vote; by default 10 s.
-                client.write_data("sys/storage/raft/autopilot/configuration", data={"server_stabilization_time": "100ms"})
+                welcome_soon(client)
             for one in [pool.submit(node.enter, first) for node in others]:
                 one.result()
         self._await(lambda: self.voters() == set(NODES), "the nodes did not all get their vote")
@@ -136,10 +151,9 @@ class VaultCluster:
         """Names of the nodes that may vote, as the leader sees it; none where nobody leads."""
         try:
             with self.leader().client() as client:
-                servers = client.sys.read_raft_config()["data"]["config"]["servers"]
+                return voting(client)
         except (Unreachable, hvac.exceptions.VaultError, requests.RequestException):
             return set()
-        return {str(server["node_id"]) for server in servers if server["voter"]}
 
     def _await(self, holds: Callable[[], bool], otherwise: str) -> None:
         deadline = self._clock.steady() + _READY_S

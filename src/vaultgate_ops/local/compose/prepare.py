@@ -19,6 +19,7 @@ from cryptography import x509
 
 from vaultgate_ops.errors import CheckFailed
 from vaultgate_ops.local.certificates import Authority, write_private
+from vaultgate_ops.local.vault_cluster import TIMING
 
 FORMAT = "1"
 """Layout of the volumes; docker-compose.yml carries it as a label. Raise both when old volumes no longer fit."""
@@ -83,7 +84,7 @@ def server(node: str, *, ha: bool) -> dict[str, object]:
     if not ha:
         return {**common, "storage": {"file": {"path": _STORAGE}}, "disable_clustering": True}
     join = {"leader_api_addr": f"https://{first}:8200", "leader_ca_cert_file": f"{_CONFIG}/{CA}"}
-    raft = {"path": _STORAGE, "node_id": node, "performance_multiplier": 1}
+    raft = {"path": _STORAGE, "node_id": node, **TIMING}
     return {
         **common,
         "listener": {"tcp": {**listener, "cluster_address": "0.0.0.0:8201"}},

@@ -24,6 +24,7 @@ from vaultgate_ops.local.aws import REGION, SET_UP_CALLS, EmulatedAws
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.compose import unseal
 from vaultgate_ops.local.compose.prepare import CA, ROOT_PASSWORD, ROOT_TOKEN, VAULT_PASSWORD, prepare
+from vaultgate_ops.local.vault_cluster import welcome_soon
 from vaultgate_ops.local.wiring import ROLE, SERVER_ID
 from vaultgate_ops.reporting import Silent
 
@@ -61,8 +62,8 @@ def _unseal() -> None:
 
 
 def _unsealed() -> None:
-    if unseal.ACTIVE not in [unseal.health(address, _CA_FILE) for address in _vaults()]:
-        raise Unreachable("Vault is not active.")
+    if not unseal.whole(_vaults(), _CA_FILE, _KEYS):
+        raise Unreachable("Vault is not active, or a node has no vote yet.")
 
 
 def _aws() -> None:
@@ -103,6 +104,8 @@ def _bootstrap() -> None:
     """The demo's table, then what vault-config/ says Vault must be."""
     _fill()
     with unseal.client(VAULT, _CA_FILE, (_KEYS / ROOT_TOKEN).read_text(encoding="ascii")) as vault:
+        if len(_vaults()) > 1:
+            welcome_soon(vault)
         desired = bootstrap.load(paths.checkout() / "vault-config/vault.yaml", variables())
         changes = bootstrap.plan(vault, desired)
         bootstrap.apply(vault, changes, Silent())

@@ -14,6 +14,7 @@ import requests
 
 from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.compose.prepare import ROOT_TOKEN, UNSEAL_KEY
+from vaultgate_ops.local.vault_cluster import voting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,18 @@ def attend(address: str, ca_file: Path, keys: Path, *, joins: bool = False) -> N
             write_private(keys / ROOT_TOKEN, drawn["root_token"].encode())
         if status in (UNINITIALIZED, SEALED):
             vault.sys.submit_unseal_key((keys / UNSEAL_KEY).read_text(encoding="ascii"))
+
+
+def whole(addresses: Sequence[str], ca_file: Path, keys: Path) -> bool:
+    """Whether one node leads and, where there are several, each has its vote: before that, none may die."""
+    leading = [address for address in addresses if health(address, ca_file) == ACTIVE]
+    if len(addresses) == 1 or not leading:
+        return bool(leading)
+    try:
+        with client(leading[0], ca_file, (keys / ROOT_TOKEN).read_text(encoding="ascii")) as vault:
+            return len(voting(vault)) == len(addresses)
+    except (requests.RequestException, hvac.exceptions.VaultError):
+        return False
 
 
 def attend_for_ever(addresses: Sequence[str], ca_file: Path, keys: Path, clock: Clock) -> None:
