@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     import docker
 
 VAULT = Wanted("vault", "hashicorp/vault:1.21", "VAULT_IMAGE", ())
+PREPARE = {
+    "image": "vaultgate-tools",
+    "build": {"args": {"PYTHON_IMAGE": "python:3.12-slim"}},
+    "environment": {"VAULT_ADDRESSES": ""},
+}
 
 
 @pytest.fixture
@@ -126,16 +131,17 @@ def test_no_compose_at_all(programs: Callable[..., dict[str, str]]) -> None:
     assert told(error) == "There is no docker compose on PATH."
 
 
-def test_a_port_that_is_taken() -> None:
+@pytest.mark.parametrize(("service", "variable"), [("mysql", "MYSQL_PORT="), ("vault-b", "VAULT_B_PORT=")])
+def test_a_port_that_is_taken(service: str, variable: str) -> None:
     """A taken port is named with its service and the variable that changes it."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(UsageProblem) as error:
-            engines.check_ports([Wanted("mysql", "", "MYSQL_IMAGE", (port,))])
-    assert told(error) == f"Port {port} of 127.0.0.1, for mysql, is taken."
-    assert "MYSQL_PORT=" in error.value.hint
+            engines.check_ports([Wanted(service, "", "IMAGE", (port,))])
+    assert told(error) == f"Port {port} of 127.0.0.1, for {service}, is taken."
+    assert f" ({variable}" in error.value.hint
 
 
 def test_a_free_port_is_fine() -> None:
@@ -201,7 +207,7 @@ def test_both_generations_of_compose_are_understood(ports: list[Any]) -> None:
     config = {
         "services": {
             "vault": {"image": "hashicorp/vault:1.21", "ports": ports},
-            "prepare": {"image": "vaultgate-tools", "build": {"args": {"PYTHON_IMAGE": "python:3.12-slim"}}},
+            "prepare": PREPARE,
             "front": {"image": "vaultgate-tools", "pull_policy": "never"},
         }
     }
@@ -209,3 +215,13 @@ def test_both_generations_of_compose_are_understood(ports: list[Any]) -> None:
     assert vault == Wanted("vault", "hashicorp/vault:1.21", "VAULT_IMAGE", (8200,))
     assert (prepare.image, prepare.variable) == ("python:3.12-slim", "PYTHON_IMAGE")
     assert front.image == ""
+
+
+@pytest.mark.parametrize(("addresses", "more"), [("", []), ("https://vault-b:8200,https://vault-c:8200", ["vault-b", "vault-c"])])
+def test_nodes_of_vault_count_where_they_are_asked_for(addresses: str, more: list[str]) -> None:
+    """docker-compose 1.29 prints the services of every profile; their images and ports matter only if they are to run."""
+    node = {"image": "hashicorp/vault:1.21", "profiles": ["ha"], "ports": ["127.0.0.1:8210:8200/tcp"]}
+    prepare = {**PREPARE, "environment": {"VAULT_ADDRESSES": addresses}}
+    config = {"services": {"prepare": prepare, "vault-b": node, "vault-c": node}}
+    assert engines.nodes(config) == more
+    assert engines.wanted(config)[1:] == [Wanted(name, "hashicorp/vault:1.21", "VAULT_IMAGE", (8210,)) for name in more]

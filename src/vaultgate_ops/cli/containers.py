@@ -1,4 +1,4 @@
-"""What `--docker` means for `vaultgate up`, `down` and `demo`: the same, in containers."""
+"""What `--docker` means for `vaultgate up`, `down`, `status` and `demo`: the same, in containers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vaultgate_ops.interruptions import interruptible
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.compose import engine as engines
+from vaultgate_ops.local.compose import standing
 from vaultgate_ops.local.compose.prepare import NODES
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, left_behind, project_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
@@ -47,14 +48,15 @@ def up(name: str, *, ha: bool) -> None:
         name: tells several apart; their ports must differ (.env.example).
         ha: with three nodes of Vault.
     """
-    others = NODES[1:] if ha else ()
-    # Where `.env` says so, compose does it without being asked.
-    asked = {"COMPOSE_PROFILES": "ha", "VAULT_ADDRESSES": ",".join(f"https://{node}:8200" for node in others)} if ha else {}
+    others = ",".join(f"https://{node}:8200" for node in NODES[1:])
+    asked = {"COMPOSE_PROFILES": "ha", "VAULT_ADDRESSES": others} if ha else {}
     with interruptible():
         project = Project(project_name(name), {**os.environ, **asked}, speech.Spoken(), Clock())
         project.check()
         project.build()
-        project.up("front", "mirror", *others)
+        # `.env` may ask for more nodes, too. With them, the operator is healthy once each has its vote.
+        nodes = project.nodes()
+        project.up("front", "mirror", *nodes, *(["unseal"] if nodes else []))
     folder = _folder(project.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for line in _exports(project, ComposeScene(project, folder)):
@@ -74,6 +76,27 @@ def down(name: str) -> None:
             speech.line(f"{project} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
 
 
+def status(name: str | None) -> list[bool]:
+    """Print one line for each service of our projects; for each project, whether all of it stands.
+
+    Args:
+        name: only this one.
+    """
+    try:
+        engine = engines.connect(os.environ)
+    except OpsError:
+        return []
+    found = [project for project in standing.projects(engine) if name is None or project == project_name(name)]
+    return [_tell(project, standing.of(engine, project)) for project in found]
+
+
+def _tell(project: str, services: list[standing.Standing]) -> bool:
+    speech.line(f"{project} (docker):")
+    for one in services:
+        speech.line(f"  {one.service:<16} {'-':>8}  {one.address:<24}  {one.state}")
+    return all(one.state in (standing.HEALTHY, standing.DONE) for one in services)
+
+
 def _folder(project: str) -> Path:
     """Where the CA's certificate lies for the clients on this side."""
     return paths.build_folder() / "compose" / project
@@ -82,11 +105,13 @@ def _folder(project: str) -> Path:
 def _exports(project: Project, scene: ComposeScene) -> Iterator[str]:
     front = f"http://{project.address('front', 8080)}"
     host, _, port = project.address("mysql", 3306).partition(":")
+    addresses = [f"https://{project.address(node, 8200)}" for node in (NODES[0], *project.nodes())]
     unseal = shlex.quote(project.container("unseal").name or "")
     yield f"# curl {front}/records"
     yield "# stop with: vaultgate down"
     variables = {
-        "VAULT_ADDR": f"https://{project.address('vault', 8200)}",
+        "VAULT_ADDR": addresses[0],
+        **({"VAULTGATE_ADDRESSES": others} if (others := ",".join(addresses[1:])) else {}),
         "VAULT_CACERT": str(scene.ca_file()),
         "RDS_HOST": host,
         "RDS_PORT": port,

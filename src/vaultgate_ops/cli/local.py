@@ -86,9 +86,9 @@ def down(name: str) -> None:
 @click.command()
 @click.option("--name", callback=_checked, help="Only this stack.")
 def status(name: str | None) -> None:
-    """Show what runs: part, process, address, health. Exit code 1 unless everything is healthy."""
+    """Show what runs, in containers too: part, process, address, health. Exit code 1 unless everything is healthy."""
     stacks = folders.all_stacks(paths.stacks_folder())
-    healthy = [_tell(folder) for folder in stacks if name in (None, folder.name)]
+    healthy = [_tell(folder) for folder in stacks if name in (None, folder.name)] + containers.status(name)
     if not healthy:
         raise CheckFailed("No local stack runs.", "Start one: vaultgate up.")
     if not all(healthy):

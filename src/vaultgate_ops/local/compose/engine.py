@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import docker
 from docker.context import ContextAPI
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
-_FORMAT = "io.vaultgate.format"
+FORMAT_LABEL = "io.vaultgate.format"
 
 _OLDEST_ENGINE, _OLDEST_API = "20.10", (1, 41)
 _OLDEST_V1 = (1, 29)
@@ -109,10 +110,19 @@ def compose_command(environ: Mapping[str, str]) -> list[str]:
     )
 
 
+def nodes(config: Mapping[str, Any]) -> list[str]:
+    """The services of Vault beside the first that a resolved compose file asks for, by command or by `.env`."""
+    addresses = str(config["services"]["prepare"]["environment"]["VAULT_ADDRESSES"] or "")
+    return [str(urlsplit(address).hostname) for address in addresses.split(",") if address]
+
+
 def wanted(config: Mapping[str, Any]) -> list[Wanted]:
-    """What a resolved compose file needs, as both generations of compose print it."""
+    """What a resolved compose file needs, as both generations of compose print it; 1.29 prints other profiles', too."""
     found = []
+    asked = nodes(config)
     for service, spec in config["services"].items():
+        if spec.get("profiles") and service not in asked:
+            continue
         image, variable = str(spec["image"]), f"{service.upper()}_IMAGE"
         if "build" in spec:
             arguments = spec["build"]["args"]
@@ -120,7 +130,10 @@ def wanted(config: Mapping[str, Any]) -> list[Wanted]:
             image, variable = str(given["PYTHON_IMAGE"]), "PYTHON_IMAGE"
         elif spec.get("pull_policy") == "never":
             image = ""
-        variable = "LAMBDA_IMAGE" if service == "function" else variable
+        if service == "function":
+            variable = "LAMBDA_IMAGE"
+        elif service in asked:
+            variable = "VAULT_IMAGE"
         ports = tuple(filter(None, (_published(port) for port in spec.get("ports", ()))))
         found.append(Wanted(service, image, variable, ports))
     return found
@@ -145,7 +158,7 @@ def check(engine: docker.DockerClient, project: str, needs: Iterable[Wanted], re
 def check_volumes(engine: docker.DockerClient, project: str) -> None:
     """See that volumes of earlier runs fit."""
     for volume in engine.volumes.list(filters={"label": f"{PROJECT}={project}"}):
-        found = (volume.attrs.get("Labels") or {}).get(_FORMAT, "an older one")
+        found = (volume.attrs.get("Labels") or {}).get(FORMAT_LABEL, "an older one")
         if found != FORMAT:
             raise CheckFailed(
                 f"The volume {volume.name} is of format {found}, this Vaultgate's are of format {FORMAT}.",
@@ -166,7 +179,7 @@ def check_ports(needs: Iterable[Wanted]) -> None:
                     if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                         raise
                     reason = "taken" if error.errno == errno.EADDRINUSE else "not yours to use"
-                    name = f"{need.service.upper()}_PORT"
+                    name = f"{need.service.upper().replace('-', '_')}_PORT"
                     raise UsageProblem(
                         f"Port {port} of 127.0.0.1, for {need.service}, is {reason}.",
                         f"Choose another in .env ({name}={port + 10000}), or none and the engine chooses ({name}=).",

@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import tarfile
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -22,6 +23,7 @@ from vaultgate_ops.errors import Missing, Unreachable, UsageProblem
 from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.compose import engine as engines
+from vaultgate_ops.local.compose import standing
 from vaultgate_ops.local.compose.engine import PROJECT, SERVICE
 from vaultgate_ops.local.identity import Identity
 
@@ -40,7 +42,7 @@ _DEMO = re.compile(r"vaultgate-demo-(\d+)-(\d+)")
 _HEALTHY_S = 180.0
 _POLL_S = 0.2
 # The function first: its extension has 2 s to give back what it holds, and needs Vault for that.
-_ENDING = ("front", "function", "bootstrap", "unseal", "vault-c", "vault-b", "vault", "mysql", "aws", "prepare")
+_ENDING = ("front", "function", "mirror", "bootstrap", "unseal", "vault-c", "vault-b", "vault", "mysql", "aws", "prepare")
 _STOP_S = 10
 _GONE_S = 60.0
 _TAIL = 5
@@ -73,8 +75,16 @@ class Project:
         Raises:
             OpsError: what is in the way, in one sentence.
         """
-        config = yaml.safe_load(self._run("config"))
-        engines.check(self.engine, self.name, engines.wanted(config), self._reporter)
+        engines.check(self.engine, self.name, engines.wanted(self._config), self._reporter)
+
+    def nodes(self) -> list[str]:
+        """The services of Vault beside the first that are to run."""
+        return engines.nodes(self._config)
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = yaml.safe_load(self._run("config"))
+        return config
 
     def build(self) -> None:
         """Build the tools' image; quick where nothing changed."""
@@ -94,8 +104,8 @@ class Project:
                 raise self._blame() or error from error
             deadline = self._clock.steady() + _HEALTHY_S
             for service in services:
-                while (state := self._state(service)) not in ("healthy", "done"):
-                    if state == "failed" or self._clock.steady() > deadline:
+                while (state := self._state(service)) not in (standing.HEALTHY, standing.DONE):
+                    if state == standing.FAILED or self._clock.steady() > deadline:
                         raise self._blame() or Unreachable(f"{service} did not become healthy.", self._read_logs(service))
                     self._clock.sleep(_POLL_S)
             self._renew_credentials()
@@ -156,11 +166,7 @@ class Project:
                 self._clock.sleep(_POLL_S)
 
     def _state(self, service: str) -> str:
-        state = self.container(service).attrs["State"]
-        if state["Status"] == "exited":
-            return "failed" if state["ExitCode"] else "done"
-        # Every service that stays has a health check; one without is a step that is still at it.
-        return str(state.get("Health", {}).get("Status", "at it"))
+        return standing.state(self.container(service))
 
     def _blame(self) -> Unreachable | None:
         """The first service that failed, with the last words of its log."""
