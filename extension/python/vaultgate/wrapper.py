@@ -91,6 +91,8 @@ def _read_all(paths: list[str], read: Callable[[str], VaultSecret]) -> dict[str,
                 outcomes[path] = _explained(error, path, read)
             except VaultgateError as error:
                 outcomes[path] = error
+            except Exception as error:  # noqa: BLE001 - a start that is stopped must say which variables it was stopped for
+                outcomes[path] = VaultgateError(f"{path} failed by our own fault: {type(error).__name__}")
 
     beside = [threading.Thread(target=work, name="reference", daemon=True) for _ in range(min(len(paths), _AT_ONCE))]
     for thread in beside:
