@@ -107,10 +107,11 @@ class Administration:
             raise self.explained(error, needed) from None
 
     def sealed(self, statement: str, arguments: Sequence[object]) -> None:
-        """Execute a statement that holds passwords, so that no log of the server has them (MariaDB).
+        """Execute a statement that holds passwords, so that the server's general log doesn't have them (MariaDB).
 
         The server draws a key for this session, the statement comes enciphered with it and is put together inside a compound
-        statement, whose parts are not logged. Whoever has PROCESS can see it while it runs.
+        statement, whose parts are not logged there. The binary log has it in clear, as it was put together, for that is what
+        replicas execute. Whoever has PROCESS can see it while it runs.
 
         Args:
             statement: with ``%s`` for each argument.

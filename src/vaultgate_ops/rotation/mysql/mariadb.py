@@ -2,7 +2,8 @@
 
 Rules: no password is in a statement. Where the server's policy refuses hashes and the secret allows it, passwords travel
 enciphered under a key that the server drew for this session, and are put together inside a compound statement: the general
-log doesn't have them; the process list shows them to whoever has PROCESS while the statement runs.
+log doesn't have them; the binary log does, in clear, and the process list shows them to whoever has PROCESS while the statement
+runs.
 Source: MariaDB, "ALTER USER", "Authentication Plugins" (more than one since 10.4), "strict_password_validation",
 "BEGIN NOT ATOMIC", "AES_DECRYPT".
 """
