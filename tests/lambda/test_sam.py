@@ -125,6 +125,22 @@ def test_the_rotation_function_imports_what_was_built(built: Path) -> None:
     assert done.stdout.count(str(folder)) == 2
 
 
+def test_the_audit_function_is_whole(built: Path, tmp_path: Path) -> None:
+    """What Lambda imports finds all it needs in the artefact and in the runtime's botocore; nothing else of ours is in it."""
+    folder = built / "AuditFunction"
+    ours = {path.relative_to(folder / "vaultgate_ops").parts[0] for path in (folder / "vaultgate_ops").rglob("*.py")}
+    assert ours == {"__init__.py", "audit", "clock.py", "errors.py"}
+    python = bare_python(tmp_path / "python")
+    (theirs,) = (tmp_path / "python").glob("lib/python3*/site-packages")
+    (mine,) = Path(sys.prefix).glob("lib/python3*/site-packages")
+    for name in ("botocore", "dateutil", "six.py", "urllib3"):
+        (theirs / name).symlink_to(mine / name)
+    setting = {"AUDIT_LOG_GROUP": "/vault/audit", "AWS_DEFAULT_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, "-c", "from vaultgate_ops.audit.handler import handler; print(handler({'Records': []}, None))"]
+    done = subprocess.run(command, cwd=folder, env=setting, capture_output=True, text=True, check=False)
+    assert done.stdout == "{}\n", done.stderr
+
+
 def test_the_layer_is_the_one_that_make_layer_builds(built: Path) -> None:
     """SAM's own build of the layer has the same files, but for bytecode, as build/layer/."""
 

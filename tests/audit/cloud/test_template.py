@@ -9,6 +9,8 @@ import pytest
 import yaml
 from tests.simulators.log_filters import FilterPattern
 
+from vaultgate_ops.audit.function import place
+from vaultgate_ops.audit.shipping import Place
 from vaultgate_ops.local.paths import checkout
 
 if TYPE_CHECKING:
@@ -20,10 +22,14 @@ _DANGERS = ("AuditSilentAlarm", "AuditLagAlarm")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as their names."""
+    """Reads CloudFormation's short forms as what they hold."""
 
 
-_Loader.add_multi_constructor("!", lambda _loader, suffix, _node: f"!{suffix}")
+def _plain(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else loader.construct_sequence(node, deep=True)  # type: ignore[arg-type] # no mapping has a short form
+
+
+_Loader.add_multi_constructor("!", _plain)
 
 
 def resources() -> dict[str, Any]:
@@ -120,6 +126,8 @@ def test_every_filter_has_an_alarm_and_silence_is_bad_where_it_is_the_danger() -
         for one in resources().values()
         if one["Type"] == "AWS::Logs::MetricFilter"
     }
+    queue = alarms.pop("AuditUnshippedAlarm")
+    assert queue["MetricName"] == "ApproximateNumberOfMessagesVisible"
     assert {alarm["MetricName"] for alarm in alarms.values()} == counted | {"Lines", "LagSeconds"}
     assert {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"} == set(_DANGERS)
 
@@ -132,3 +140,40 @@ def test_the_mirrors_role_may_add_and_not_take_away() -> None:
     assert {"logs:DeleteLogGroup", "logs:DeleteLogStream", "logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy"} <= set(
         never["Action"]
     )
+
+
+_SHELL = ["AuditFunction", "AuditFunctionRole", "AuditQueue", "AuditUnshipped", "AuditProgress", "AuditQueuePolicy"]
+
+
+def test_what_mirrors_from_s3_is_there_only_where_it_was_asked_for() -> None:
+    """With a bucket's name, and the bucket itself where none was given."""
+    found = resources()
+    assert {found[name]["Condition"] for name in _SHELL} == {"WithAuditBucket"}
+    assert {found[name]["Condition"] for name in ("AuditFiles", "AuditFilesPolicy")} == {"OwnAuditBucket"}
+
+
+def test_a_file_is_gone_on_with_and_never_worked_on_twice() -> None:
+    """The queue hides an event longer than a run lasts, gives it again often enough for a large file, and loses none."""
+    found = resources()
+    queue, function = found["AuditQueue"]["Properties"], found["AuditFunction"]["Properties"]
+    assert function["Timeout"] < queue["VisibilityTimeout"] < function["Timeout"] + 60
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "AuditUnshipped.Arn", "maxReceiveCount": 100}
+    assert function["Events"]["Files"]["Properties"]["BatchSize"] == 1
+    assert function["Handler"] == "vaultgate_ops.audit.handler.handler"
+    set_here = set(function["Environment"]["Variables"])
+    assert place({"AUDIT_LOG_GROUP": "/vault/audit", **dict.fromkeys(set_here - {"AUDIT_LOG_GROUP"}, "x")}).state_bucket == "x"
+
+
+def test_the_function_reads_files_and_writes_its_progress_alone() -> None:
+    """Beside the mirror's own policy: it may change no file, and delete nothing."""
+    properties = resources()["AuditFunctionRole"]["Properties"]
+    assert properties["ManagedPolicyArns"] == ["AuditMirrorPolicy"]
+    statements = {one["Sid"]: one for policy in properties["Policies"] for one in policy["PolicyDocument"]["Statement"]}
+    assert {sid: one["Action"] for sid, one in statements.items()} == {
+        "Read": "s3:GetObject",
+        "Progress": ["s3:GetObject", "s3:PutObject"],
+        "Look": "s3:ListBucket",
+        "Queue": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        "OwnLog": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    }
+    assert statements["Progress"]["Resource"] == "${AuditProgress.Arn}/" + Place("").state_prefix + "*"
