@@ -11,6 +11,8 @@ import pymysql
 import pytest
 from tests.rotation.bed import GRACE_S
 
+from vaultgate_ops.rotation.errors import RotationError
+
 if TYPE_CHECKING:
     from tests.rotation.bed import Bed, User
 
@@ -76,3 +78,16 @@ def test_dropping_the_previous_value_ends_it_and_its_sessions(bed: Bed) -> None:
             old.ping(reconnect=False)
     assert [user.works(-1), user.works(-2)] == [True, False]
     assert user.drop_previous() == "nothing to do"
+
+
+def test_an_emergency_while_the_older_sessions_are_all_there_may_be(bed: Bed) -> None:
+    """Whoever holds every connection that the user may have doesn't keep the older password alive by that."""
+    user = bed.user("dual")
+    user.rotate()
+    bed.execute("ALTER USER %s@'%%' WITH MAX_USER_CONNECTIONS 1", user.name)
+    with user.session(-2):
+        with pytest.raises(RotationError, match="too-many-connections"):
+            user.drop_previous()
+        assert not user.works(-2)
+    assert user.drop_previous() == "nothing to do"
+    assert user.works(-1)
