@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("sam")]
 
 FUNCTION = ["aws_lambda_powertools", "jmespath", "pymysql", "typing_extensions.py", "vaultgate_ops"]
 LARGEST_ZIP = 1_800_000
-ROTATION = "vaultgate_ops.rotation.handler"
+ROTATION = "vaultgate_ops.rotation"
 
 
 class Intrinsics(yaml.SafeLoader):
@@ -114,12 +114,13 @@ def test_the_function_holds_what_it_imports_and_nothing_else(built: Path, tmp_pa
     assert packed(folder, tmp_path / "function.zip").stat().st_size < LARGEST_ZIP
 
 
-def test_the_rotation_function_imports_what_was_built(built: Path) -> None:
-    """The built folder alone, beside the runtime's boto3, holds all that its handler needs."""
-    folder = built / "RotationFunction"
+@pytest.mark.parametrize(("name", "module"), [("RotationFunction", "handler"), ("OverdueFunction", "overdue_handler")])
+def test_the_other_functions_import_what_was_built(built: Path, name: str, module: str) -> None:
+    """The built folder alone, beside the runtime's boto3, holds all that the handler needs."""
+    folder = built / name
     assert {path.name for path in (folder / "vaultgate_ops").iterdir()} == {"__init__.py", "clock.py", "errors.py", "rotation"}
-    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {ROTATION} as one, pymysql as two; print(one, two)"
-    environment = {"AWS_DEFAULT_REGION": "us-east-1"}
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {ROTATION}.{module} as one, jmespath as two; print(one, two)"
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "OVERDUE_SECRETS": "one=45"}
     done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(str(folder)) == 2
@@ -246,7 +247,7 @@ def test_inside_a_vpc_the_functions_own_code_gets_none_of_the_services_permissio
 def test_every_log_group_forgets(template: dict[str, Any]) -> None:
     """Each log group has a retention that the deployer chooses; the audit log's is a longer one."""
     groups = {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == "AWS::Logs::LogGroup"}
-    assert {"RecordsLogGroup", "ApiLogGroup", "RotationLogGroup"} <= groups.keys()
+    assert {"RecordsLogGroup", "ApiLogGroup", "RotationLogGroup", "OverdueLogGroup"} <= groups.keys()
     for name, group in groups.items():
         assert group["RetentionInDays"] == {"Ref": "AuditRetentionDays" if name == "AuditLogGroup" else "LogRetentionDays"}
 

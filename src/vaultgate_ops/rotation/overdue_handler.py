@@ -1,0 +1,24 @@
+"""What Lambda imports for the overdue checker: reads the environment once.
+
+Rules: a wrong setting ends the init with every problem named. Nothing of the rotator is imported: what breaks that must not
+break what watches it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.rotation.overdue import SERVICE, make_handler, watched
+from vaultgate_ops.rotation.service import SecretsManager
+
+_ATTEMPTS = 5
+
+_secrets, _clock = watched(os.environ), Clock()
+_client = boto3.client("secretsmanager", config=Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}))
+
+handler = make_handler(SecretsManager(_client, _clock), _secrets, _client.meta.region_name, _clock, Logger(service=SERVICE))
