@@ -21,16 +21,20 @@ from vaultgate_ops.errors import CheckFailed, Unreachable
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import Credentials, EmulatedAws
 from vaultgate_ops.local.compose import engine as engines
+from vaultgate_ops.local.compose import standing, unseal
 from vaultgate_ops.local.compose.engine import PROJECT
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
+from vaultgate_ops.local.vault_cluster import voting
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 SERVICES = ("prepare", "vault", "unseal", "mysql", "aws", "bootstrap", "function", "front")
 STAY = ("vault", "unseal", "mysql", "aws", "function", "front")
+NODES = ("vault", "vault-b", "vault-c")
+STANDBY = 429  # of /v1/sys/health
 DEAD_PID = 2**22  # above the largest pid that Linux gives out
 PATIENCE_S = 60.0
 
@@ -54,10 +58,24 @@ def scene(project: Project, tmp_path: Path) -> ComposeScene:
     return ComposeScene(project, tmp_path)
 
 
-def vaultgate(*arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Project]:
+    """What `vaultgate up --docker` brings up where `.env`, or the environment, asks for three nodes, as docs/local.md has it."""
+    name = f"ha-{os.getpid()}"
+    asked = {"COMPOSE_PROFILES": "ha", "VAULT_ADDRESSES": "https://vault-b:8200,https://vault-c:8200"}
+    environment = {**os.environ, **CHOSEN_BY_ENGINE, **asked}
+    done = vaultgate("up", "--docker", "--name", name, environment=environment)
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield Project(f"vaultgate-{name}", environment, Silent(), Clock())
+    finally:
+        vaultgate("down", "--name", name)
+
+
+def vaultgate(*arguments: str, environment: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     program = Path(sys.executable).with_name("vaultgate")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 def everything_of(name: str) -> list[str]:
@@ -93,22 +111,24 @@ def test_the_demo_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> No
     assert {str(one.name) for one in engines.connect(os.environ).volumes.list()} == before
 
 
-def test_up_prints_what_a_shell_needs_and_down_takes_all_away() -> None:
+@pytest.mark.parametrize(("how", "others"), [((), 0), (("--ha",), 2)])
+def test_up_prints_what_a_shell_needs_and_down_takes_all_away(how: tuple[str, ...], others: int) -> None:
     """`up --docker` prints variables with which curl and a Vault client work; `down` removes stack, volumes and files."""
     name = f"check-{os.getpid()}"
     program = shlex.quote(str(Path(sys.executable).with_name("vaultgate")))
     script = (
-        f'set -eu; told="$({program} up --docker --name {name})"; eval "$told";'
+        f'set -eu; told="$({program} up --docker {" ".join(how)} --name {name})"; eval "$told";'
         ' curl --fail --silent --noproxy "*" "$RECORDS_URL"; echo;'
         ' curl --fail --silent --noproxy "*" --cacert "$VAULT_CACERT" --header "X-Vault-Token: $VAULT_TOKEN"'
-        ' "$VAULT_ADDR/v1/auth/token/lookup-self"'
+        ' "$VAULT_ADDR/v1/auth/token/lookup-self"; echo "[\\"${VAULTGATE_ADDRESSES:-}\\"]"'
     )
     environment = {**os.environ, **CHOSEN_BY_ENGINE}
     try:
         done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        counted, token = (json.loads(line) for line in done.stdout.splitlines())
+        counted, token, (addresses,) = (json.loads(line) for line in done.stdout.splitlines())
         assert counted["count"] == 42
+        assert len(re.findall(r"https://127\.0\.0\.1:\d+", addresses)) == others
         assert token["data"]["policies"] == ["root"]
     finally:
         vaultgate("down", "--name", name)
@@ -314,3 +334,105 @@ def test_removing_a_project_leaves_nothing(project: Project) -> None:
         remove(second.engine, name, Clock())
     assert everything_of(name) == []
     assert project.container("front").status == "running"
+
+
+def leader(cluster: Project, ca_file: Path) -> str | None:
+    """The node that leads, as the nodes themselves say over TLS; the others that answer must stand by, unsealed."""
+    said = {node: unseal.health(f"https://{cluster.address(node, 8200)}", ca_file) for node in NODES if runs(cluster, node)}
+    leading = [node for node, status in said.items() if status == unseal.ACTIVE]
+    others = {status for status in said.values() if status != unseal.ACTIVE}
+    return leading[0] if len(leading) == 1 and others == {STANDBY} else None
+
+
+def kill(cluster: Project, node: str) -> None:
+    """End a node's container as a power cut would."""
+    container = cluster.container(node)
+    container.kill()
+    container.wait()
+
+
+def revive(cluster: Project, node: str, ca_file: Path) -> None:
+    """Start a node again; the operator unseals it, and one of all three leads."""
+    cluster.container(node).start()
+    wait_for(lambda: standing.state(cluster.container(node)) == standing.HEALTHY and leader(cluster, ca_file) is not None)
+
+
+def runs(cluster: Project, node: str) -> bool:
+    """Whether a node's container runs."""
+    return bool(cluster.container(node).status == "running")
+
+
+def voters(cluster: Project, node: str, ca_file: Path) -> set[str]:
+    """Who may vote, as one of the nodes knows it."""
+    token = cluster.read("unseal", f"{KEYS}/root-token").decode()
+    with unseal.client(f"https://{cluster.address(node, 8200)}", ca_file, token) as client:
+        return voting(client)
+
+
+def test_three_nodes_are_one_cluster_once_it_is_up(cluster: Project, tmp_path: Path) -> None:
+    """As soon as `up` returns, one node leads over TLS, two stand by, and all three have a vote."""
+    ca_file = ComposeScene(cluster, tmp_path).ca_file()
+    leading = leader(cluster, ca_file)
+    assert leading is not None
+    assert voters(cluster, leading, ca_file) == {*NODES}
+
+
+def test_the_function_outlives_the_leader(cluster: Project, tmp_path: Path) -> None:
+    """With its lease revoked and the leader's container killed, GET /records answers at once, as a user of another node."""
+    scene = ComposeScene(cluster, tmp_path)
+    first = leader(cluster, scene.ca_file())
+    assert first is not None
+    assert scene.get("/records")[0] == 200
+    before = scene.database_users()
+    for lease in scene.leases():
+        scene.revoke(lease)
+    kill(cluster, first)
+    try:
+        status, body = scene.get("/records")
+        assert (status, body.get("count")) == (200, scene.rows())
+        assert body["credential"]["user"] not in before
+        assert leader(cluster, scene.ca_file()) in {*NODES} - {first}
+    finally:
+        revive(cluster, first, scene.ca_file())
+    assert scene.get("/records")[0] == 200
+
+
+def test_a_function_starts_while_the_first_address_is_dead(cluster: Project, tmp_path: Path) -> None:
+    """A cold start logs in through VAULTGATE_ADDRESSES where VAULT_ADDR's container is killed."""
+    scene = ComposeScene(cluster, tmp_path)
+    scene.stop_function()
+    kill(cluster, NODES[0])
+    try:
+        cluster.container("function").start()
+        wait_for(lambda: standing.state(cluster.container("function")) == standing.HEALTHY)
+        assert scene.get("/records")[0] == 200
+    finally:
+        revive(cluster, NODES[0], scene.ca_file())
+
+
+def test_status_shows_each_container_and_which_is_dead(cluster: Project, tmp_path: Path) -> None:
+    """`vaultgate status` has a line for each service, all healthy or done and exit code 0; 1 once a node is killed."""
+    name, ca_file = cluster.name.removeprefix("vaultgate-"), ComposeScene(cluster, tmp_path).ca_file()
+    done = vaultgate("status", "--name", name)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert (done.returncode, lines[0]) == (0, [cluster.name, "(docker):"]), done.stdout + done.stderr
+    shown = {line[0]: line[3] for line in lines[1:]}
+    assert shown == dict.fromkeys(sorted({*SERVICES, *NODES, "mirror"}), "healthy") | {"prepare": "done", "bootstrap": "done"}
+    addresses = {line[0]: line[2] for line in lines[1:]}
+    assert [addresses[node] for node in NODES] == [cluster.address(node, 8200) for node in NODES]
+    kill(cluster, NODES[2])
+    try:
+        done = vaultgate("status", "--name", name)
+        assert done.returncode == 1
+        assert re.search(rf"{NODES[2]} +- +- +failed", done.stdout)
+    finally:
+        revive(cluster, NODES[2], ca_file)
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    clock = Clock()
+    deadline = clock.steady() + PATIENCE_S
+    while not holds():
+        assert clock.steady() < deadline
+        clock.sleep(0.2)
