@@ -171,7 +171,14 @@ def test_up_prints_what_a_shell_needs(running: Running) -> None:
     looked_up = get(variables["VAULT_ADDR"] + "/v1/auth/token/lookup-self", headers=headers, verify=variables["VAULT_CACERT"])
     assert looked_up.json()["data"]["policies"] == ["root"]
     assert variables["VAULT_TOKEN"] not in running.printed
-    assert {"RDS_HOST", "RDS_PORT", "RDS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_SHARED_CREDENTIALS_FILE"} < variables.keys()
+    assert {
+        "RDS_HOST",
+        "RDS_PORT",
+        "RDS_CA_BUNDLE",
+        "ROTATION_CA_BUNDLE",
+        "AWS_ENDPOINT_URL",
+        "AWS_SHARED_CREDENTIALS_FILE",
+    } < variables.keys()
 
 
 def test_up_twice_says_that_it_runs(running: Running) -> None:

@@ -64,6 +64,7 @@ class Judgement(NamedTuple):
 
 
 _OK = 200
+_TOO_LARGE = 413
 _TOO_MANY = 429
 _SERVER_ERRORS = 500
 _CREDENTIALS = frozenset(
@@ -120,8 +121,8 @@ def judge(answer: Answer, events: int) -> Judgement:
 
 def _verdict(status: int, code: str, message: str) -> Verdict:
     verdict = Verdict.REFUSED
-    if code in _PASSING or status == _TOO_MANY or status >= _SERVER_ERRORS or not code:
-        # No code: not the service, but a proxy before it.
+    # No code: not the service, but a proxy before it. Whoever finds a batch too large may take a smaller one.
+    if status != _TOO_LARGE and (code in _PASSING or status == _TOO_MANY or status >= _SERVER_ERRORS or not code):
         verdict = Verdict.LATER
     elif code in _CREDENTIALS:
         verdict = Verdict.NEW_CREDENTIALS

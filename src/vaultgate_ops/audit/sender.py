@@ -192,6 +192,7 @@ class CloudWatchSender:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._service.close()
 
     @contextmanager
     def _hurrying(self) -> Iterator[None]:

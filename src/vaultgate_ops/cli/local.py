@@ -145,6 +145,7 @@ def _exports(stack: Stack, name: str) -> Iterator[str]:
         "RDS_PORT": str(stack.database.port),
         "RDS_DB_NAME": SCHEMA,
         "RDS_CA_BUNDLE": str(stack.database.ca_file),
+        "ROTATION_CA_BUNDLE": str(stack.database.ca_file),
         "AWS_ENDPOINT_URL": stack.aws.endpoint,
         "AWS_SHARED_CREDENTIALS_FILE": str(stack.aws.administrator_file),
         "AWS_REGION": REGION,
