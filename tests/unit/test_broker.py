@@ -299,6 +299,15 @@ def test_past_invocation_counts_for_nothing(extension: Extension) -> None:
     assert extension.broker.deadline() - extension.clock.steady() == pytest.approx(60)
 
 
+def test_a_read_that_is_earlier_than_the_word_of_its_invocation_is_bound_by_it(extension: Extension) -> None:
+    """Lambda tells the extension and the function at once; whoever is first, the call must be over in time."""
+    extension.broker.invocation(round((extension.clock.wall() + 3) * 1000))
+    extension.clock.advance(10)
+    early = Beside(extension.broker.deadline)
+    extension.broker.invocation(round((extension.clock.wall() + 3) * 1000))
+    assert early.result() - extension.clock.steady() == pytest.approx(2.7, abs=0.002)
+
+
 def test_slow_vault_does_not_outlive_the_deadline(extension: Extension) -> None:
     """A Vault that is too slow is an error at the deadline, and no retry follows."""
     extension.ask(KV)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # tenth, but at least and at most this much. A function with little memory has a small share of a core for that.
 _RESERVE_SHARE = 0.1
 _RESERVE_S, _LARGEST_RESERVE_S = 0.1, 0.5
+# A function's first read may be here before Lambda's word of the invocation that it belongs to.
+_WORD_S = 0.25
 # A renewal that gives less than this share of what was asked for says that the lease's max TTL is near.
 _WORTHWHILE = 0.5
 # How long Vault is waited for by somebody who could have a value that is past its time.
@@ -78,6 +80,7 @@ class Broker:
         self._flights: dict[Key, Flight] = {}
         self._told = 0  # the shelf's revision that `_invalidated` last heard of
         self._dead: set[str] = set()  # names of tokens whose answers may still be on their way
+        self._invoked = threading.Condition()
         self._invocation_ends: float | None = None
         self._care: threading.Thread | None = None  # only `tick` looks at it, which one thread calls
         self._closing = False
@@ -89,13 +92,22 @@ class Broker:
         now = self._clock.now()
         whole = deadline_ms / 1000 - now.wall
         left = whole - min(_LARGEST_RESERVE_S, max(_RESERVE_S, whole * _RESERVE_SHARE))
-        self._invocation_ends = now.steady + left if left > 0 else None
+        with self._invoked:
+            self._invocation_ends = now.steady + left if left > 0 else None
+            self._invoked.notify_all()
 
     def deadline(self) -> float:
-        """Steady seconds by which a call that starts now must be over."""
+        """Steady seconds by which a call that starts now must be over.
+
+        Where the last invocation that is known of must be over, another one has begun, of which Lambda is about to tell.
+        """
         now = self._clock.steady()
+        with self._invoked:
+            past = self._invocation_ends
+            if past is not None and past <= now:
+                self._invoked.wait_for(lambda: self._invocation_ends != past, _WORD_S)
+            ends = self._invocation_ends
         longest = now + self._config.timeout_s
-        ends = self._invocation_ends
         return longest if ends is None or ends <= now else min(ends, longest)
 
     # --- a sandbox's life ---
