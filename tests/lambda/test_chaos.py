@@ -174,10 +174,10 @@ def slow(scene: Scene) -> None:
     assert scene.fine(scene.start(**scene.behind(late)))
 
 
-@row("Vault is a black hole", 3.5)
+@row("Vault is a black hole", 5.5)
 def black_hole(scene: Scene) -> None:
-    """`deadline` shortly before the function's own time-out of 3 s; after three of them `circuit-open` at once."""
-    sandbox = scene.start(timeout_s=3)
+    """`deadline` shortly before the function's own time-out of 5 s; after three of them `circuit-open` at once."""
+    sandbox = scene.start(timeout_s=5)
     assert scene.fine(sandbox)
     scene.held.callback(scene.signal_vault, signal.SIGCONT)
     scene.signal_vault(signal.SIGSTOP)

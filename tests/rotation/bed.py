@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.constants.ER import ACCESS_DENIED_ERROR
 from tests.rotation.faults import BreakableClient, Faults
+from tests.rotation.plugins import provide
 from tests.simulators.secrets_manager_direct import DirectClient
 
 from vaultgate_ops.local.database import HOST
@@ -106,6 +107,16 @@ class Bed:
         with self._root.cursor() as cursor:
             cursor.execute(statement, arguments or None)
             return list(cursor.fetchall())
+
+    @contextmanager
+    def plugin(self, name: str) -> Iterator[None]:
+        """A server that has loaded a plugin; nobody may need it any more at the end."""
+        provide(name, self.stack.database.plugin_folder)
+        self.execute(f"INSTALL SONAME '{name}'")
+        try:
+            yield
+        finally:
+            self.execute(f"UNINSTALL SONAME '{name}'")
 
     def user(self, strategy: str, **fields: Any) -> User:
         """Make a user with one value that is current, at every host that the strategy cares for."""

@@ -56,16 +56,13 @@ def test_ways_without_a_password_stay(bed: Bed) -> None:
 def test_a_password_that_cant_be_written_here(bed: Bed) -> None:
     """An ed25519 key isn't replaced by a weaker hash behind anyone's back: the rotation ends before anything is changed."""
     user = bed.user("dual")
-    bed.execute("INSTALL SONAME 'auth_ed25519'")
-    try:
+    with bed.plugin("auth_ed25519"):
         bed.execute(f"ALTER USER '{user.name}'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('chosen')")
         before = account(bed, user.name)
         with pytest.raises(RotationError, match=r"strategy-unfit.*ed25519"):
             user.drive(user.begin(), attempts=1)
         assert account(bed, user.name) == before
-    finally:
         bed.execute(f"DROP USER '{user.name}'@'%'")
-        bed.execute("UNINSTALL SONAME 'auth_ed25519'")
 
 
 def test_somebody_changed_it_by_hand(bed: Bed) -> None:

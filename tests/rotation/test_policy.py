@@ -20,9 +20,8 @@ pytestmark = pytest.mark.stack
 @pytest.fixture
 def policy(bed: Bed) -> Iterator[None]:
     """MariaDB's simple_password_check; with strict_password_validation, its default, hashes can't be checked and are refused."""
-    bed.execute("INSTALL SONAME 'simple_password_check'")
-    yield
-    bed.execute("UNINSTALL SONAME 'simple_password_check'")
+    with bed.plugin("simple_password_check"):
+        yield
 
 
 @pytest.mark.parametrize("strategy", ["dual", "alternating", "single"])
@@ -75,8 +74,7 @@ def test_a_refused_value_is_replaced(bed: Bed, policy: None, strategy: str) -> N
 
 def test_a_policy_on_reuse(bed: Bed) -> None:
     """Alternating sends each password once, however often its step is run; dual would have to repeat the current one."""
-    bed.execute("INSTALL SONAME 'password_reuse_check'")
-    try:
+    with bed.plugin("password_reuse_check"):
         user = bed.user("alternating", cleartext=True)
         rotation = user.begin()
         user.step(rotation, "createSecret")
@@ -88,5 +86,3 @@ def test_a_policy_on_reuse(bed: Bed) -> None:
         rotation = repeated.begin()
         with pytest.raises(RotationError, match="password-policy"):
             repeated.drive(rotation, attempts=1)
-    finally:
-        bed.execute("UNINSTALL SONAME 'password_reuse_check'")

@@ -75,6 +75,11 @@ class Database(Part):
         return f"{HOST}:{self.port}"
 
     @property
+    def plugin_folder(self) -> Path:
+        """Where it looks for plugins; empty."""
+        return self._folder / "plugins"
+
+    @property
     def vault_password(self) -> str:
         """The password of ``vault_admin``."""
         return self._password_file(VAULT_USER).read_text(encoding="ascii")
@@ -86,6 +91,7 @@ class Database(Part):
             Unreachable: it did not come up; the message quotes its log.
         """
         self._folder.mkdir(mode=0o700)
+        self.plugin_folder.mkdir(mode=0o700)
         ca.issue("database", [HOST, "localhost"])
         self._install()
         password = secrets.token_urlsafe()
@@ -180,6 +186,8 @@ class Database(Part):
             f"--ssl-cert={self._stack / 'database.pem'}",
             f"--ssl-key={self._stack / 'database.key'}",
             "--require-secure-transport=ON",
+            # Not the system's: what can be loaded into this server is this stack's business.
+            f"--plugin-dir={self.plugin_folder}",
             *options,
         )
         self._launch(argv)
