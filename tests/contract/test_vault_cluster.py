@@ -141,11 +141,12 @@ def test_health_says_who_leads_and_which_cluster_it_is(side: Side, nodes: Asker)
     assert admitted == [True, True, True]
 
 
-def test_a_standby_forwards(nodes: Asker) -> None:
+def test_a_standby_forwards(nodes: Asker, eventually: Eventually) -> None:
     """What is written by one standby is read by way of the other."""
     one, other = nodes.standbys()
     body = b'{"data": {"greeting": "forwarded"}}'
-    assert nodes.ask(one, "secret/data/forwarded", method="POST", body=body).ok
+    # A node that leads since a moment ago may not have its KV engine ready.
+    eventually(lambda: nodes.ask(one, "secret/data/forwarded", method="POST", body=body).ok)
     assert json.loads(nodes.ask(other, "secret/data/forwarded").body)["data"]["data"] == {"greeting": "forwarded"}
 
 
