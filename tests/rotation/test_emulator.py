@@ -34,9 +34,11 @@ def rotator_in_vault(bed: Bed) -> Iterator[str]:
         bed.execute(f"GRANT {grant} TO vault_rotator@'%'")
     fields = {"username": "vault_rotator", "password": password, "host": HOST}
     with bed.stack.vault.client() as client:
-        client.secrets.kv.v2.create_or_update_secret("records", fields, mount_point="secret")
+        engine = client.secrets.kv.v2
+        before = engine.read_secret_version("records", mount_point="secret", raise_on_deleted_version=True)["data"]["data"]
+        engine.create_or_update_secret("records", fields, mount_point="secret")
         yield password
-        client.secrets.kv.v2.delete_metadata_and_all_versions("records", mount_point="secret")
+        engine.create_or_update_secret("records", before, mount_point="secret")
     bed.execute("DROP USER vault_rotator@'%'")
 
 
