@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import ssl
 import sys
 import urllib.request
@@ -69,6 +70,7 @@ class Bench:
         self._stack, self._figures, self._clock = stack, figures, clock
         self._sandboxes = Sandboxes(stack, find_emulator(reporter))
         self._vaults: dict[int, str] = {}
+        self._echoes = ""
         self.bases: dict[str, list[float]] = {function: [] for function in FUNCTIONS}
         self._trust = ssl.create_default_context(cafile=str(stack.vault.ca_file))
 
@@ -165,17 +167,38 @@ class Bench:
 
     def _reads(self, side: str, sandbox: Sandbox) -> None:
         before = self._calls()
-        times: Any = ask(sandbox, "many", path=LEASED, reads=_READS)["us"]
+        length = ask(sandbox, "many", path=LEASED, reads=_READS)["bytes"]
         self._figures.sample(side, "read.vault_calls_per_1000", self._calls() - before)
-        times = ask(sandbox, "many", path=LEASED, reads=_READS)["us"]
-        for share in (0.5, 0.99):
-            self._figures.sample(side, "read.proxy_us", quantile(times, share), quantile=share)
+        echo = self._echo(length)
+        self._loopback(side, sandbox, echo)
+        with machine.awake():
+            self._loopback(side, sandbox, echo, processors="awake")
         rate: Any = ask(sandbox, "rate", path=LEASED, threads=_THREADS, reads=_READS // 2)["per_second"]
         self._figures.sample(side, "read.proxy_rps", rate)
         if side == "ours":
             memory: Any = ask(sandbox, "memory", path=LEASED, batches=_BATCHES, reads=_READS)
             self._figures.sample(side, "read.memory_us", median(memory["batch_us"]), quantile=0.5)
             self._figures.sample(side, "read.memory_us", quantile(memory["single_us"], 0.99), quantile=0.99)
+
+    def _loopback(self, side: str, sandbox: Sandbox, echo: str, **params: str) -> None:
+        """Measure reads through the proxy, and as many of constant bytes right after."""
+        for name, where in (("read.proxy_us", {}), ("read.echo_us", {"address": echo})):
+            times: Any = ask(sandbox, "many", path=LEASED, reads=_READS, **where)["us"]
+            for share in (0.5, 0.99):
+                self._figures.sample(side, name, quantile(times, share), quantile=share, **params)
+
+    def _echo(self, length: Any) -> str:
+        """Address of a server of constant bytes, as many as the secret has; started at the first call."""
+
+        def attempt(port: int) -> None:
+            argv = [sys.executable, "-m", "benchmarks.echo", "--listen", str(port), "--size", str(length)]
+            process = processes.start("echo", argv, self._stack.folder, cwd=paths.checkout())
+            process.await_ready(lambda: _answers(port), self._clock)
+            self._echoes = f"127.0.0.1:{port}"
+
+        if not self._echoes:
+            processes.on_free_port(attempt)
+        return self._echoes
 
     @contextlib.contextmanager
     def _started(self, sandbox: Sandbox) -> Iterator[Sandbox]:
@@ -201,6 +224,14 @@ class Bench:
         except OSError:
             return False
         return True
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _turned(things: list[T], turn: int) -> list[T]:

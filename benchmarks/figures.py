@@ -67,6 +67,9 @@ AIMS: dict[tuple[str, str], Aim] = {
     _key("read.memory_us", {"quantile": 0.5}): Aim(most=0.7),
     _key("read.proxy_us", {"quantile": 0.5}): Aim(153, factor=1.0),
     _key("read.proxy_us", {"quantile": 0.99}): Aim(418, factor=1.0),
+    # How the other program's machine stood is not known: both are shown beside it.
+    _key("read.proxy_us", {"quantile": 0.5, "processors": "awake"}): Aim(153, factor=1.0),
+    _key("read.proxy_us", {"quantile": 0.99, "processors": "awake"}): Aim(418, factor=1.0),
     _key("layer.zip_kb", {}): Aim(4100, most=200),
     _key("audit.events_per_s", {}): Aim(44_000, least=40_000),
     _key("audit.cpu_s_per_100k", {}): Aim(1.3, most=1.5),

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 from time import clock_gettime  # noqa: TID251 - another process's CPU clock can be read by nothing else
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,23 @@ def half_core() -> Iterator[Callable[[Iterable[int]], None]]:
                 (group / "cgroup.procs").write_text(str(pid))
 
         yield adopt
+
+
+@contextlib.contextmanager
+def awake() -> Iterator[list[int]]:
+    """Keep every core busy with work that gives way to all other, so that none halts; gives the processes' ids.
+
+    Waking a halted core of a virtual machine takes tens of microseconds, of the hypervisor's: a request over loopback pays that
+    twice. With the cores awake two machines' loopback times can be compared at all.
+    """
+    spin = "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    spinning = [subprocess.Popen([sys.executable, "-I", "-S", "-c", spin]) for _ in os.sched_getaffinity(0)]
+    try:
+        yield [process.pid for process in spinning]
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
 
 
 def _group(undo: contextlib.ExitStack) -> Path:

@@ -38,20 +38,20 @@ def secret(path: str) -> dict[str, object]:
     return {"bytes": length}
 
 
-def many(path: str, reads: int) -> dict[str, object]:
-    """Read a secret on one connection.
+def many(path: str, reads: int, address: str = PROXY) -> dict[str, object]:
+    """Read a secret on one connection, of the extension or of another server.
 
     Returns:
-        ``us``: each read's time in microseconds, sorted.
+        ``us``: each read's time in microseconds, sorted; ``bytes``: the length of one body.
     """
-    connection = http.client.HTTPConnection(PROXY)
-    times = []
+    connection = http.client.HTTPConnection(address)
+    times, length = [], 0
     for _ in range(reads):
         begin = perf_counter_ns()
-        _get(connection, path)
+        length = _get(connection, path)
         times.append((perf_counter_ns() - begin) / 1000)
     connection.close()
-    return {"us": sorted(times)}
+    return {"us": sorted(times), "bytes": length}
 
 
 def rate(path: str, threads: int, reads: int) -> dict[str, object]:

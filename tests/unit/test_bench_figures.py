@@ -17,6 +17,7 @@ NAMES = {
     "cold.peak_rss_mb": "MB",
     "read.memory_us": "us",
     "read.proxy_us": "us",
+    "read.echo_us": "us",
     "read.proxy_rps": "1/s",
     "read.vault_calls_per_1000": "calls",
     "layer.zip_kb": "KB",
