@@ -43,8 +43,14 @@ class Noted:
         self.meanwhile: Callable[[], object] = lambda: None
         self.refuse = ""
 
-    def propose(self, token: str, change: Change, draw: Callable[[], str]) -> SecretValue:  # noqa: ARG002 - the protocol's
+    def propose(self, token: str, change: Change, draw: Callable[[], str], *, sure: bool) -> SecretValue:  # noqa: ARG002 - the protocol's
+        if self.refuse == "surprised" and not sure:
+            self.meanwhile()
+            raise Surprised
         return SecretValue({**change.current.fields, "password": draw()})
+
+    def outline(self, change: Change) -> list[tuple[str, str]]:  # noqa: ARG002 - the protocol's
+        return []
 
     def check(self, change: Change) -> None:
         self.changes.append(change)
@@ -273,6 +279,38 @@ def test_a_surprise_is_looked_at_twice(world: World) -> None:
     world.step(rotation, "setSecret")
     assert world.strategy.done == ["apply surely"]
     assert world.clock.steady() - before >= 5
+
+
+def test_a_surprise_at_the_beginning_is_looked_at_twice(world: World) -> None:
+    """Where the service makes the value: what no stage has may be this very version's, stored a moment ago."""
+    rotation = world.begin()
+    world.strategy.refuse = "surprised"
+    before = world.clock.steady()
+    world.step(rotation, "createSecret")
+    assert world.password("AWSPENDING") == "drawn-1"
+    assert world.clock.steady() - before >= 5
+
+
+def test_a_value_that_was_stored_meanwhile_is_the_value(world: World) -> None:
+    """Another driver of the same step was faster: its value counts, and none is made beside it."""
+    rotation = world.begin()
+    world.strategy.refuse = "surprised"
+    stored = {"SecretString": '{"password": "faster"}', "VersionStages": ["AWSPENDING"]}
+    world.strategy.meanwhile = lambda: world.client.put_secret_value(
+        SecretId=world.name, ClientRequestToken=rotation.token, **stored
+    )
+    world.step(rotation, "createSecret")
+    assert (world.password("AWSPENDING"), world.drawn) == ("faster", 0)
+
+
+def test_a_beginning_that_was_overtaken_makes_no_value(world: World) -> None:
+    """The labels moved while the step waited for its reads to become true."""
+    rotation = world.begin()
+    world.strategy.refuse = "surprised"
+    world.strategy.meanwhile = lambda: world.client.put_secret_value(SecretId=world.name, SecretString='{"password": "by hand"}')
+    with pytest.raises(RotationError, match="rotation-running"):
+        world.step(rotation, "createSecret")
+    assert world.drawn == 0
 
 
 def test_a_surprise_at_the_end_is_looked_at_twice(world: World) -> None:

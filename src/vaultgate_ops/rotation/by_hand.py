@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.model import Description
 
 _POLL_S = 1.0
-OLDER = {
-    "dual": "works until the next rotation",
-    "alternating": "works until the next rotation",
-    "single": "ends at once, a moment before the new one is current",
-}
-"""What becomes of the value that was current, by strategy."""
 # What only another value can mend.
 _HOPELESS = frozenset(
     {"value-changed", "secret-not-json", "secret-field-missing", "secret-field-wrong", "engine-unknown", "password-policy"}
@@ -168,14 +162,9 @@ class ByHand:
         """What a rotation would do, as pairs of a word and its meaning; contacts the store only, and shows no password."""
         looked = self.survey(secret_id)
         strategy, change = self._build(self._store).preview(looked.arn)
-        now, new = change.current.fields, (change.pending or change.current).fields
-        grace_s = strategy.grace_s(change.current)
         return [
             ("strategy", strategy.name),
-            ("server", f"{now['engine']} at {now['host']}:{now.get('port', 'its default port')}"),
-            ("user", f"{now['username']} now, {new['username']} after it"),
-            ("rotator", str(now.get("masterarn") or f"none: {now['username']} changes its own password")),
-            ("older value", OLDER[strategy.name] + ("" if grace_s is None else f", or by a sweep after {grace_s:.0f} s")),
+            *strategy.outline(change),
             ("done by", looked.function or "this process: the secret has no rotation function"),
         ]
 

@@ -93,17 +93,15 @@ class Engine:
         return self._retire(secret_id, at_once=True)
 
     def preview(self, secret_id: str) -> tuple[Strategy, Change]:
-        """What a rotation that began now would do: its strategy, and its values with a password that nobody drew.
+        """What a rotation that began now would begin with: its strategy, and the values that there are.
 
         Raises:
             RotationError: what is wrong with the secret; nobody but its store is asked.
         """
         change = self._change(self._store.describe(secret_id))
         strategy = self._choose(change.current.fields)
-        proposed = strategy.propose("", change, lambda: "not drawn")
-        planned = Change(change.secret_id, change.current, proposed, change.previous)
-        strategy.check(planned)
-        return strategy, planned
+        strategy.check(change)
+        return strategy, change
 
     def _retire(self, secret_id: str, *, at_once: bool) -> str:
         seen = self._store.describe(secret_id)
@@ -147,12 +145,22 @@ class Engine:
         strategy = self._choose(change.current.fields)
         pending = self._value(seen, request.token)
         if pending is None:
-            proposed = strategy.propose(request.token, change, self._draw)
+            strategy.check(change)
+            proposed = self._proposed(request, seen, change, strategy)
             if not self._store.put(seen.arn, request.token, proposed, request.rotation_token):
                 # Another driver was faster, or an earlier answer was lost: what is stored counts.
                 pending = self._eventual_value(seen, request.token)
         if pending is not None:
             strategy.check(Change(change.secret_id, change.current, pending, change.previous))
+
+    def _proposed(self, request: Request, seen: Description, change: Change, strategy: Strategy) -> SecretValue:
+        try:
+            return strategy.propose(request.token, change, self._draw, sure=False)
+        except Surprised:
+            # Perhaps a stage has it already that these reads didn't show: nobody may end that.
+            self._wait_unchanged(request, seen)
+        stored = self._value(seen, request.token)
+        return stored or strategy.propose(request.token, change, self._draw, sure=True)
 
     @contextmanager
     def _held(self, request: Request, seen: Description) -> Iterator[tuple[Hold, Change, Description] | None]:
@@ -190,12 +198,20 @@ class Engine:
         try:
             hold.apply(sure=False)
         except Surprised:
-            # What reads show may be a few seconds old; a later rotation's work must not be undone by that.
-            self._clock.sleep(CONSISTENCY_S)
-            again = self._admitted(request)
-            if again is None or again.stages != seen.stages:
-                raise _restless(seen) from None
+            # A later rotation's work must not be undone by that.
+            self._wait_unchanged(request, seen)
             hold.apply(sure=True)
+
+    def _wait_unchanged(self, request: Request, seen: Description) -> None:
+        """Wait until what was done before now is visible: reads may be a few seconds old.
+
+        Raises:
+            RotationError: ``rotation-running``: the stages were others.
+        """
+        self._clock.sleep(CONSISTENCY_S)
+        again = self._admitted(request)
+        if again is None or again.stages != seen.stages:
+            raise _restless(seen)
 
     def _change(self, seen: Description, pending: SecretValue | None = None) -> Change:
         current = seen.stages.holder(CURRENT)

@@ -25,11 +25,11 @@ from vaultgate_ops.rotation.mysql import grants
 from vaultgate_ops.rotation.mysql.accounts import Account
 from vaultgate_ops.rotation.mysql.passwords import passwords, usable
 from vaultgate_ops.rotation.mysql.secret import LONGEST_USER, DatabaseSecret
-from vaultgate_ops.rotation.strategies.database import Values, renewed
+from vaultgate_ops.rotation.strategies.database import Values, outline, renewed, until_next
 from vaultgate_ops.rotation.strategies.protocol import Surprised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vaultgate_ops.rotation.model import Change, SecretValue
     from vaultgate_ops.rotation.mysql.administration import Administration
@@ -67,16 +67,22 @@ class Alternating:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    def propose(self, token: str, change: Change, draw: Callable[[], str]) -> SecretValue:  # noqa: ARG002 - the protocol's
+    def propose(self, token: str, change: Change, draw: Callable[[], str], *, sure: bool) -> SecretValue:  # noqa: ARG002 - the protocol's
         """The other user, a new password."""
         current = Values(change).current
         twin = {"twin": current.username} if current.twin else {}
         return renewed(change.current, draw(), username=twin_of(current), **twin)
 
+    def outline(self, change: Change) -> Sequence[tuple[str, str]]:
+        """The server, its users, who changes them, what becomes of the older one's password."""
+        current = Values(change).current
+        return outline(current, twin_of(current), until_next(current.grace_s))
+
     def check(self, change: Change) -> None:
         """Refuse another host or rotator, or a third user."""
         values = Values(change)
-        values.check(frozenset({values.current.username if values.rehearsal else twin_of(values.current)}))
+        twin = twin_of(values.current)
+        values.check(frozenset({values.current.username if values.rehearsal else twin}))
         self._doors.rotators.vouch(values.current)
 
     @contextmanager

@@ -157,6 +157,27 @@ def renewed(current: SecretValue, password: str, **differing: str) -> SecretValu
     return SecretValue({**current.fields, "password": password, **differing})
 
 
+def outline(current: DatabaseSecret, after: str, older: str) -> list[tuple[str, str]]:
+    """What a rotation would do; see `Strategy.outline`.
+
+    Args:
+        current: what is current now.
+        after: the user after the rotation.
+        older: what becomes of the older value.
+    """
+    return [
+        ("server", f"{current.engine} at {current.host}:{current.port}"),
+        ("user", f"{current.username} now, {after} after it"),
+        ("rotator", current.masterarn or f"none: {current.username} changes its own password"),
+        ("older value", older),
+    ]
+
+
+def until_next(grace_s: float | None) -> str:
+    """What becomes of an older value that a sweep may end."""
+    return "works until the next rotation" + ("" if grace_s is None else f", or by a sweep after {grace_s:.0f} s")
+
+
 def _lenient(value: SecretValue | None) -> DatabaseSecret | None:
     try:
         return DatabaseSecret.parse(value) if value else None

@@ -2,7 +2,8 @@
 
 Rules: small enough for a service with four verbs: an API that allows two keys creates one in `propose`, verifies it in
 `Hold.prove`, promotes it in `Hold.ready`, retires the older in `Hold.retire`. Whatever a method does, doing it again from any
-state in between must come to the same end.
+state in between must come to the same end. What can't be known is no reason to write over it: a view of the stages may be
+seconds old, so a method that meets something which no stage has is `Surprised`, and is asked again by an engine that waited.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from vaultgate_ops.rotation.model import Change, SecretValue
@@ -62,13 +63,24 @@ class Strategy(Protocol):
     def name(self) -> str:
         """What the secret's ``strategy`` calls it."""
 
-    def propose(self, token: str, change: Change, draw: Callable[[], str]) -> SecretValue:
-        """The new value.
+    def propose(self, token: str, change: Change, draw: Callable[[], str], *, sure: bool) -> SecretValue:
+        """The new value; made by the service where it is the one that makes them.
 
         Args:
-            token: the version it will be; the same whenever this is called again.
-            change: without a pending value.
+            token: the version it will be; the same whenever this is called again, as after a crash before the value was stored.
+            change: checked, without a pending value.
             draw: gives a new random password.
+            sure: as for `Hold.apply`.
+
+        Raises:
+            Surprised: the service has something that no stage has; nothing was ended.
+        """
+
+    def outline(self, change: Change) -> Sequence[tuple[str, str]]:
+        """What a rotation would do, as pairs of a word and its meaning for people; contacts nobody, names no secret.
+
+        Args:
+            change: checked, without a pending value.
         """
 
     def check(self, change: Change) -> None:

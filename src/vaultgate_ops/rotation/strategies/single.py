@@ -23,11 +23,11 @@ from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import CURRENT, PENDING, PREVIOUS
 from vaultgate_ops.rotation.mysql.administration import Administration, lock
 from vaultgate_ops.rotation.mysql.passwords import passwords
-from vaultgate_ops.rotation.strategies.database import Values, renewed
+from vaultgate_ops.rotation.strategies.database import Values, outline, renewed
 from vaultgate_ops.rotation.strategies.protocol import Surprised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from vaultgate_ops.rotation.model import Change, SecretValue
     from vaultgate_ops.rotation.mysql.server import Server
@@ -46,10 +46,14 @@ class Single:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    def propose(self, token: str, change: Change, draw: Callable[[], str]) -> SecretValue:  # noqa: ARG002 - the protocol's
+    def propose(self, token: str, change: Change, draw: Callable[[], str], *, sure: bool) -> SecretValue:  # noqa: ARG002 - the protocol's
         """The same user, a new password."""
-        Values(change)
         return renewed(change.current, draw())
+
+    def outline(self, change: Change) -> Sequence[tuple[str, str]]:
+        """The server, its user, who changes it, what becomes of the older password."""
+        current = Values(change).current
+        return outline(current, current.username, "ends at once, a moment before the new one is current")
 
     def check(self, change: Change) -> None:
         """Refuse another user or host."""
