@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _BYTES = 256 * 1024
 _LOOK_S = 0.1
+# A sender that doesn't cease must not keep us: each look takes up to `_BYTES` of each connection.
+_LAST_LOOKS = 64
 _KINDS = {"tcp": socket.SOCK_STREAM, "unix": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "unixgram": socket.SOCK_DGRAM}
 
 
@@ -95,12 +97,21 @@ class Listener:
         return int(self._listening.getsockname()[1])
 
     def run(self, stopping: threading.Event) -> None:
-        """Receive until told to stop; what has been received by then is written."""
+        """Receive until told to stop; what the kernel has taken for us by then is written, as far as `_LAST_LOOKS` reach."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._listening, selectors.EVENT_READ)
             while not stopping.is_set():
-                for key, _ in selector.select(_LOOK_S):
-                    self._ready(selector, key.fileobj if isinstance(key.fileobj, socket.socket) else self._listening)
+                self._look(selector, _LOOK_S)
+            for _ in range(_LAST_LOOKS):
+                if not self._look(selector, 0):
+                    break
+
+    def _look(self, selector: selectors.BaseSelector, patience_s: float) -> bool:
+        """Take what is there, or comes within so many seconds; whether anything was."""
+        ready = selector.select(patience_s)
+        for key, _ in ready:
+            self._ready(selector, key.fileobj if isinstance(key.fileobj, socket.socket) else self._listening)
+        return bool(ready)
 
     def close(self) -> None:
         """Hang up everywhere; what was unfinished is written as a fragment."""

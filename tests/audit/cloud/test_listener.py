@@ -107,6 +107,19 @@ def test_a_connection_that_ends_within_an_entry_leaves_a_fragment(
     assert "first 20 bytes" in said[0]
 
 
+def test_what_the_kernel_has_taken_is_written_at_the_end(tmp_path: Path) -> None:
+    """A listener that is told to stop before it looked: a connection that waits, and what it has sent."""
+    spool = tmp_path / "spool.log"
+    listener = Listener(address("tcp://127.0.0.1:0"), spool, print)
+    with socket.create_connection(("127.0.0.1", listener.port)) as client:
+        client.sendall((ENTRY + b"\n") * 3)
+        stopping = threading.Event()
+        stopping.set()
+        listener.run(stopping)
+        listener.close()
+    assert spool.read_bytes() == (ENTRY + b"\n") * 3
+
+
 @pytest.mark.parametrize("text", ["tcp", "tcp://", "tcp://127.0.0.1", "http://127.0.0.1:1", "syslog+://x", "unix://"])
 def test_nowhere_to_listen_is_said(text: str) -> None:
     """With what would be right."""
