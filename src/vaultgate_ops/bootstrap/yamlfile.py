@@ -43,8 +43,12 @@ class Findings:
         return "".join(f"\n  {problem}" for _, problem in sorted(self.found))
 
 
-def parse(path: Path) -> tuple[object, Findings]:
+def parse(path: Path, *, hint: str = "name the declarative file with --file") -> tuple[object, Findings]:
     """Read the file: its values (dict, list, str, int, float, bool, None) and the findings so far.
+
+    Args:
+        path: the file.
+        hint: what to do where it can't be read.
 
     Raises:
         UsageProblem: there is no such file, or it isn't YAML.
@@ -53,7 +57,7 @@ def parse(path: Path) -> tuple[object, Findings]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageProblem(f"{path} can't be read: {reason}", "name the declarative file with --file") from error
+        raise UsageProblem(f"{path} can't be read: {reason}", hint) from error
     findings = Findings()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
