@@ -54,7 +54,7 @@ FIELDS: list[tuple[str, Any, str, str]] = [
     ("host", "db.example.com:3306", "host-refused", "port"),
     ("host", "169.254.169.254", "host-refused", "169.254.169.254"),
     ("host", "0.0.0.0", "host-refused", "0.0.0.0"),  # noqa: S104 - an address to refuse
-    ("host", "::ffff:169.254.169.254", "host-refused", "no database"),
+    ("host", "::ffff:169.254.169.254", "host-refused", "no server"),
     ("host", "2852039166", "host-refused", "name or an address"),
     ("host", "169.254.0xa9fe.", "host-refused", "name or an address"),
     ("port", "many", "secret-field-wrong", "port"),

@@ -2,7 +2,8 @@
 
 Rules: it goes only to a host that somebody other than the rotated secret vouches for: the master secret's own host, RDS's
 answer about the instance that the master belongs to, or ROTATION_HOSTS. Whoever may write the rotated secret could else send
-it wherever they like. All this is checked before the host is contacted.
+it wherever they like. For the same reason it goes without TLS only where its own secret says so too. All this is checked before
+the host is contacted.
 Source: AWS Secrets Manager User Guide, "JSON structure of AWS Secrets Manager secrets" (masterarn, secrets managed by RDS);
 the tags are those that AWS's own rotation functions read.
 """
@@ -10,12 +11,12 @@ the tags are those that AWS's own rotation functions read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.fields import listed, refuse_unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,16 +68,13 @@ class Rotators:
         Raises:
             RotationError: ``host-refused``.
         """
-        if self._hosts and not self._listed(secret.host):
-            raise RotationError(
-                "host-refused", f"{secret.host} is not among ROTATION_HOSTS.", "Add it there, or correct the secret's host."
-            )
+        refuse_unlisted(secret.host, self._hosts)
 
     def login(self, secret: DatabaseSecret) -> Login:
         """The rotator's credential for a secret's server.
 
         Raises:
-            RotationError: ``strategy-unfit``, ``rotator-unreadable``, ``host-refused``.
+            RotationError: ``strategy-unfit``, ``rotator-unreadable``, ``host-refused``, ``tls``.
         """
         if secret.masterarn is None:
             raise RotationError(
@@ -90,19 +88,22 @@ class Rotators:
         else:
             fields = self._from_store(secret.masterarn)
             host = fields.get("host") or self._host_of_rds(secret.masterarn)
-        if host != secret.host and not self._listed(secret.host):
+        if host != secret.host and not listed(secret.host, self._hosts):
             raise RotationError(
                 "host-refused",
                 f"The rotator's credential belongs to {host or 'no host that it names'}, the secret's host is {secret.host}.",
                 "Correct one of the two, or list the host in ROTATION_HOSTS.",
             )
+        if not secret.tls and fields.get("ssl") is not False:
+            raise RotationError(
+                "tls",
+                "The rotated secret says \"ssl\": false, and its rotator's credential doesn't: it isn't sent without TLS.",
+                'Take "ssl": false out of the rotated secret, or put it into the rotator\'s as well.',
+            )
         username, password = fields.get("username"), fields.get("password")
         if not isinstance(username, str) or not isinstance(password, str):
             raise RotationError("rotator-unreadable", f"{secret.masterarn} has no username and password.", "Store both as texts.")
         return Login(username, password)
-
-    def _listed(self, host: str) -> bool:
-        return any(fnmatchcase(host.lower(), pattern.lower()) for pattern in self._hosts)
 
     def _from_store(self, arn: str) -> Mapping[str, Any]:
         try:
