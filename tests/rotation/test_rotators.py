@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -66,6 +67,8 @@ def store() -> Iterator[Managed]:
         client = amazon.client()
         for name, value in {"hosted": {**LOGIN, "host": HOST}, "bare": LOGIN, "odd": {"username": "admin", "host": HOST}}.items():
             client.create_secret(Name=name, SecretString=json.dumps(value))
+        for ssl in (False, True, "false"):
+            client.create_secret(Name=f"ssl-{ssl!r:.5}", SecretString=json.dumps({**LOGIN, "host": HOST, "ssl": ssl}))
         client.create_secret(Name="torn", SecretString="{")
         managed = Managed(client, clock)
         managed.tags = {}
@@ -88,6 +91,15 @@ def refusal(found: Rotators, of: DatabaseSecret) -> RotationError:
 def test_a_master_of_the_same_host(store: Managed) -> None:
     """Its own field vouches for the host."""
     assert rotators(store).login(secret("hosted")) == Login(**LOGIN)
+
+
+def test_a_master_goes_in_clear_only_where_its_own_secret_says_so(store: Managed) -> None:
+    """Whoever may write the rotated secret must not be able to take TLS off the master's login."""
+    for masterarn in ("hosted", "ssl-True", "ssl-'fals"):
+        error = refusal(rotators(store), replace(secret(masterarn), tls=False))
+        assert (error.code, "rotator" in error.message) == ("tls", True)
+    assert rotators(store).login(replace(secret("ssl-False"), tls=False)) == Login(**LOGIN)
+    assert rotators(store).login(secret("ssl-False")) == Login(**LOGIN)
 
 
 def test_a_master_of_another_host(store: Managed) -> None:
