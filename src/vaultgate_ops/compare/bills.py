@@ -224,7 +224,7 @@ SCENARIOS: Final = (
     ),
 )
 
-USAGES: Final = (
+USAGES: Final[tuple[tuple[str, str, dict[str, float]], ...]] = (
     ("small", "10 secrets, 1 environment, a million invocations", {"secrets": 10, "environments": 1, "invocations_m": 1}),
     ("middle", "50 secrets in each of 3 environments, 10 million invocations in each", {}),
     (

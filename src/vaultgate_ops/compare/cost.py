@@ -41,7 +41,7 @@ def table(prices: Prices, audit_bytes: float = AUDIT_BYTES) -> dict[str, Any]:
 
 
 def _scenario(scenario: Scenario, prices: Prices, audit_scale: float) -> dict[str, Any]:
-    parts = []
+    parts: list[dict[str, Any]] = []
     for part in scenario.parts:
         price = prices.by_id.get(part.price)
         parts.append(
