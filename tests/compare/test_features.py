@@ -52,7 +52,7 @@ SCHEMA = {
                         {
                             "type": "object",
                             "required": ["url", "title", "date"],
-                            "properties": {"url": {"pattern": "^https://[a-z.]+/[^ ]+$"}, "title": {"minLength": 1}},
+                            "properties": {"url": {"pattern": "^https://[a-z.]+/[^ ]+$"}, "title": {"minLength": 1}, "date": {}},
                             "additionalProperties": False,
                         },
                     ]
