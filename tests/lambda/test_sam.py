@@ -114,7 +114,13 @@ def test_the_function_holds_what_it_imports_and_nothing_else(built: Path, tmp_pa
     assert packed(folder, tmp_path / "function.zip").stat().st_size < LARGEST_ZIP
 
 
-@pytest.mark.parametrize(("name", "module"), [("RotationFunction", "handler"), ("OverdueFunction", "overdue_handler")])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("RotationFunction", "handler"),
+        ("OverdueFunction", "overdue_handler"),
+    ],
+)
 def test_the_other_functions_import_what_was_built(built: Path, name: str, module: str) -> None:
     """The built folder alone, beside the runtime's boto3, holds all that the handler needs."""
     folder = built / name
@@ -149,7 +155,7 @@ def test_the_layer_is_the_one_that_make_layer_builds(built: Path) -> None:
         files = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
         return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
-    assert sources(built / "VaultgateLayer") == sources(paths.build_folder() / "layer")
+    assert sources(built / "VaultgateLayer") == sources(paths.build_folder() / "layer") == sources(built / "OtherVaultgateLayer")
 
 
 def test_certificates_are_packed_and_keys_refused(tmp_path: Path) -> None:
@@ -258,8 +264,8 @@ def test_nobody_calls_the_api_unsigned(template: dict[str, Any]) -> None:
         "EnableIamAuthorizer": True,
         "DefaultAuthorizer": "AWS_IAM",
     }
-    route = template["Resources"]["RecordsFunction"]["Properties"]["Events"]["Records"]["Properties"]
-    assert "Auth" not in route
+    ((path, route),) = template["Resources"]["RecordsApi"]["Properties"]["DefinitionBody"]["paths"].items()
+    assert (path, [*route], "security" in route["get"]) == ("/records", ["get"], False)
 
 
 def test_the_functions_requirements_are_those_of_the_project() -> None:

@@ -1,8 +1,9 @@
 """What CloudFormation makes of a template and its parameters, without making anything.
 
 Rules: conditions are decided and intrinsic functions resolved, as far as our templates use them; what isn't known here is an
-error, not a guess. A resource's ``Ref`` is its ARN where CloudFormation's is one, else its logical name; an attribute is
-``<logical name>.<attribute>``. Account and region are always the same.
+error, not a guess, and so is naming a resource that the conditions leave out. A resource's ``Ref`` is its ARN where
+CloudFormation's is one, else its logical name; an attribute is ``<logical name>.<attribute>``. Account and region are always the
+same.
 
 Source: "Intrinsic function reference" and "Pseudo parameters reference" of the AWS CloudFormation template reference.
 """
@@ -24,6 +25,10 @@ _PSEUDO = {
 }
 _NOTHING = object()
 _SECRET, _ATTACHMENT = "AWS::SecretsManager::Secret", "AWS::SecretsManager::SecretTargetAttachment"
+
+
+class Dangling(AssertionError):
+    """A resource is named that isn't there: CloudFormation refuses the whole template."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,7 +71,10 @@ class Deployed:
         self.resources: dict[str, dict[str, Any]] = {
             name: {**one, "Properties": self.resolve(one.get("Properties", {}))}
             for name, one in template["Resources"].items()
-            if "Condition" not in one or self.holds(one["Condition"])
+            if self._there(one)
+        }
+        self.outputs: dict[str, Any] = {
+            name: self.resolve(one["Value"]) for name, one in template.get("Outputs", {}).items() if self._there(one)
         }
 
     def of(self, *types: str) -> dict[str, dict[str, Any]]:
@@ -74,7 +82,18 @@ class Deployed:
         return {name: one["Properties"] for name, one in self.resources.items() if one["Type"] in types}
 
     def refusals(self) -> list[str]:
-        """What the template's rules say against the parameters."""
+        """What the template's parameters and rules say against the values."""
+        return [
+            *(f"{name}: {value!r}" for name, value in self._parameters.items() if not self._allowed(name, str(value))),
+            *self._broken_rules(),
+        ]
+
+    def _allowed(self, name: str, value: str) -> bool:
+        about = self.template["Parameters"][name]
+        listed = value in map(str, about.get("AllowedValues", [value]))
+        return listed and re.search(about.get("AllowedPattern", ""), value) is not None
+
+    def _broken_rules(self) -> list[str]:
         return [
             assertion["AssertDescription"]
             for rule in self.template.get("Rules", {}).values()
@@ -91,6 +110,9 @@ class Deployed:
         """A value without intrinsic functions."""
         found = self._resolved(value)
         return None if found is _NOTHING else found
+
+    def _there(self, one: dict[str, Any]) -> bool:
+        return "Condition" not in one or self.holds(one["Condition"])
 
     def _true(self, value: dict[str, Any]) -> bool:
         ((name, argument),) = value.items()
@@ -122,22 +144,36 @@ class Deployed:
             condition, then, otherwise = argument
             return self._resolved(then if self.holds(condition) else otherwise)
         if name == "Sub":
-            return re.sub(r"\$\{([^}]+)\}", lambda found: str(self._named(found[1])), argument)
+            return self._substituted(*argument) if isinstance(argument, list) else self._substituted(argument, {})
         if name == "GetAtt":
-            return self._attribute(*argument)
+            return self._attribute(*(argument.split(".", 1) if isinstance(argument, str) else argument))
+        if name == "Split":
+            return self.resolve(argument[1]).split(argument[0])
         if name == "Join":
             return argument[0].join(self.resolve(argument[1]))
         if name == "Select":
             return self.resolve(argument[1])[int(argument[0])]
         raise NotImplementedError(name)
 
+    def _substituted(self, text: str, values: dict[str, Any]) -> str:
+        def found(name: str) -> Any:
+            return self.resolve(values[name]) if name in values else self._named(name)
+
+        return re.sub(r"\$\{([^}]+)\}", lambda place: str(found(place[1])), text)
+
     def _named(self, text: str) -> Any:
         name, dot, attribute = text.partition(".")
         return self._attribute(name, attribute) if dot else self._ref(name)
 
     def _attribute(self, name: str, attribute: str) -> str:
-        assert name in self.template["Resources"], name
+        self._resource(name)
         return f"{name}.{attribute}"
+
+    def _resource(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] | None = self.template["Resources"].get(name)
+        if found is None or not self._there(found):
+            raise Dangling(name)
+        return found
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -148,7 +184,7 @@ class Deployed:
             given = self._parameters[name]
             listed = self.template["Parameters"][name]["Type"] == "CommaDelimitedList"
             return [one.strip() for one in given.split(",")] if listed else given
-        resource = self.template["Resources"][name]
+        resource = self._resource(name)
         if resource["Type"] == _SECRET:
             called = self.resolve(resource["Properties"].get("Name", name))
             return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{called}-AbCdEf"

@@ -69,6 +69,8 @@ class Vault:
     name = "vault"
 
     def __init__(self, settings: Settings) -> None:
+        # Where the sandbox comes from a snapshot, the login is then made before the first request.
+        client.restore()
         self._pool = client.mysql(settings.secret_path, **connect_arguments(settings))
 
     def connection(self) -> AbstractContextManager[tuple[Any, Credential]]:

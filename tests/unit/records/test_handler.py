@@ -40,3 +40,10 @@ def test_wrong_settings_end_the_init_with_all_their_names() -> None:
     last = done.stderr.splitlines()[-1]
     assert last.startswith("vaultgate.errors.ConfigurationError: ")
     assert all(name in last for name in ("CREDENTIAL_SOURCE", "RECORDS_TABLE", "RDS_HOST", "RDS_DB_NAME"))
+
+
+def test_a_snapshot_is_followed_by_a_login() -> None:
+    """With SnapStart the module leaves a hook for the time right after the restore; without it none."""
+    code = "import vaultgate_ops.records.handler, snapshot_restore_py; print(len(snapshot_restore_py.get_after_restore()))"
+    assert run(code, **RIGHT, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start").stdout == "1\n"
+    assert run(code, **RIGHT, AWS_LAMBDA_INITIALIZATION_TYPE="on-demand").stdout == "0\n"
