@@ -251,7 +251,7 @@ class User:
 
     def state(self) -> State:
         """What there is now."""
-        service, age = self._bed.amazon.service, {text: f"N-{back}" for back, text in enumerate(reversed(self.values))}
+        age = {text: f"N-{back}" for back, text in enumerate(reversed(self.values))}
         hashes = {native(login_of(text)[1]): age[text] for text in self.values}
         now = self.current[0]
         twin = self.name if now != self.name else f"{self.name}_clone"
@@ -263,7 +263,12 @@ class User:
                 )
                 create, *grants = [_plain(text, hashes).replace(name, "U") for (text,) in shown]
                 accounts[role, host] = (create, Counter(grants), default_role)
-        return State({stage: age[service.value(self.secret, stage)] for stage in service.stages(self.secret)}, accounts)
+        return State({stage: age[text] for stage, text in self.staged().items()}, accounts)
+
+    def staged(self) -> dict[str, str]:
+        """The value of each stage."""
+        service = self._bed.amazon.service
+        return {stage: service.value(self.secret, stage) for stage in service.stages(self.secret)}
 
 
 def _plain(text: str, hashes: Mapping[str, str]) -> str:

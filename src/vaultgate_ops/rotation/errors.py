@@ -52,6 +52,10 @@ CODES: Mapping[str, Meaning] = {
     "value-changed": Meaning(
         _FAILED, False, "whoever wrote AWSPENDING: only the password may differ; drop the version and rotate again"
     ),
+    "parameter-plain": Meaning(_USAGE, False, "whoever stored the parameter: only a SecureString is rotated"),
+    "parameter-stray": Meaning(
+        _FAILED, False, "whoever stored the parameter while it was rotated: the message names the value that was overtaken"
+    ),
     "rotation-running": Meaning(_FAILED, True, "nobody: another step of this secret's rotation runs at this moment"),
     "rotation-unfinished": Meaning(_FAILED, True, "nobody, or repair: a pending version waits, so nothing is taken back"),
     "host-refused": Meaning(_USAGE, False, "whoever deploys or wrote the secret: nobody else vouches for this host"),

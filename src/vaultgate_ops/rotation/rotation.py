@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.rotators import Rds
     from vaultgate_ops.rotation.service import SecretsManager
     from vaultgate_ops.rotation.settings import Settings
+    from vaultgate_ops.rotation.store import Store
     from vaultgate_ops.rotation.strategies.protocol import Strategy
 
 STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {Dual.name: Dual, Alternating.name: Alternating, Single.name: Single}
@@ -37,6 +38,7 @@ def build(
     connect: Connect = connect_for_real,
     rds: Callable[[], Rds] | None = None,
     vault: Callable[[str], Mapping[str, Any]] | None = None,
+    values: Store | None = None,
 ) -> Engine:
     """An engine for the secrets of a store.
 
@@ -47,6 +49,7 @@ def build(
         connect: opens database sessions.
         rds: makes boto3's RDS client.
         vault: reads a path of Vault.
+        values: where the rotated values are, if not in the store, which then only draws passwords and has rotators.
     """
     rotators = Rotators(store, settings.hosts, rds or _rds, vault or _vault)
     doors = Doors(connect, rotators, settings.ca_file)
@@ -58,7 +61,7 @@ def build(
             raise RotationError("strategy-unknown", f"There is no strategy {name!r}.", f"Valid: {', '.join(sorted(strategies))}.")
         return strategies[name]
 
-    return Engine(store, choose, lambda: store.random_password(settings.password), clock, settings.grace_s)
+    return Engine(values or store, choose, lambda: store.random_password(settings.password), clock, settings.grace_s)
 
 
 def _rds() -> Rds:

@@ -1,6 +1,6 @@
-"""The door to Secrets Manager.
+"""The door to Secrets Manager, and what it shares with that to Parameter Store.
 
-Rules: every call goes through `SecretsManager.call`, which is where faults are put in tests; values are read by version id,
+Rules: every call goes through `Api.call`, which is where faults are put in tests; values are read by version id,
 never by label, so that a reader that lags can't mix two versions up; what the service says is translated here, once.
 Reads may be up to 5 s old: whoever expects something that isn't there yet asks again for `CONSISTENCY_S`.
 Source: AWS Secrets Manager API Reference.
@@ -47,18 +47,23 @@ _MEANINGS = {
     "EncryptionFailure": "aws-denied",
     "ThrottlingException": "aws-throttled",
     "InternalServiceError": "aws-throttled",
+    "ParameterNotFound": "secret-missing",
+    "ParameterVersionNotFound": "secret-missing",
+    "InvalidKeyId": "aws-denied",
+    "TooManyUpdates": "aws-throttled",
+    "InternalServerError": "aws-throttled",
 }
 
 
-class SecretsManager:
-    """The secrets of one region.
+class Api:
+    """One service in one region.
 
     Args:
         client: boto3's.
         clock: for waiting until something becomes visible.
     """
 
-    def __init__(self, client: SecretsManagerClient, clock: Clock) -> None:
+    def __init__(self, client: Any, clock: Clock) -> None:
         self._client, self._clock = client, clock
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -82,6 +87,27 @@ class SecretsManager:
                 "Give the function's subnets a way to the service's endpoint.",
             ) from None
         return answer
+
+    def eventually(self, holds: Callable[[], bool]) -> bool:
+        """Ask until something is visible, as long as reads may lag."""
+        deadline = self._clock.steady() + CONSISTENCY_S
+        while not holds():
+            if self._clock.steady() >= deadline:
+                return False
+            self._clock.sleep(_POLL_S)
+        return True
+
+
+class SecretsManager(Api):
+    """The secrets of one region.
+
+    Args:
+        client: boto3's.
+        clock: for waiting until something becomes visible.
+    """
+
+    def __init__(self, client: SecretsManagerClient, clock: Clock) -> None:
+        super().__init__(client, clock)
 
     def describe(self, secret_id: str) -> Description:
         """The secret's stages, and whose it is."""
@@ -169,15 +195,6 @@ class SecretsManager:
         """
         password: str = self.call("get_random_password", **options)["RandomPassword"]
         return password
-
-    def eventually(self, holds: Callable[[], bool]) -> bool:
-        """Ask until something is visible, as long as reads may lag."""
-        deadline = self._clock.steady() + CONSISTENCY_S
-        while not holds():
-            if self._clock.steady() >= deadline:
-                return False
-            self._clock.sleep(_POLL_S)
-        return True
 
 
 def refusal(error: ClientError, operation: str) -> Refusal:

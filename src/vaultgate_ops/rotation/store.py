@@ -1,7 +1,7 @@
 """What the engine asks of whoever keeps the values: versions that don't change, and labels that move.
 
-Rules: `service.SecretsManager` is the first; a store without labels of its own, such as Parameter Store, keeps the three of
-Secrets Manager on its versions.
+Rules: `service.SecretsManager` has such labels; `parameter_store.ParameterStore` hasn't, and tells from its versions' numbers
+which of them would have which.
 """
 
 from __future__ import annotations
