@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 
+from vaultgate_ops.audit import daemon
 from vaultgate_ops.audit.checkpoint import Checkpoint
 from vaultgate_ops.audit.cloudwatch import CloudWatchLogs, Service
 from vaultgate_ops.audit.delivery import Patience
@@ -167,14 +168,16 @@ def _live(life: Life, session: botocore.session.Session) -> None:
         logs = CloudWatchLogs(Service("us-east-1", life.endpoint, 5, 5), clock, session)
         return FusedSender(CloudWatchSender(logs, DESTINATION, Creation(), clock, pace=PACE), fuse)
 
-    Mirror(
+    mirror = Mirror(
         FusedFolder(Path(life.path), fuse),
         FusedCheckpoint(checkpoint_file(folder), Path(life.path), fuse),
         opened,
         clock=clock,
         say=lambda sentence: (folder / "said").open("a").write(f"{sentence}\n"),
         options=Options(once=life.once, linger_s=0.02, poll_s=0.005),
-    ).run(stopping)
+    )
+    # As the command does: in a thread, while this one hears signals.
+    daemon.run([mirror], stopping)
 
 
 def _lives(lines: Iterator[str]) -> Iterator[Any]:

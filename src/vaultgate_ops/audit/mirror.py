@@ -98,7 +98,8 @@ class Mirror:
         """Mirror until told to stop.
 
         Args:
-            stopping: set it, and what is read is sent, for `FLUSH_S` at most.
+            stopping: set it, and what is read is sent, for `FLUSH_S` at most. A signal's handler may set it only if this runs in
+                another thread than the main one: an event that is set while its own thread waits for it can lock that up.
 
         Raises:
             OpsError: what only a person can mend.
