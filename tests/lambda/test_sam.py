@@ -149,13 +149,21 @@ def test_the_audit_function_is_whole(built: Path, tmp_path: Path) -> None:
 
 
 def test_the_layer_is_the_one_that_make_layer_builds(built: Path) -> None:
-    """SAM's own build of the layer has the same files, but for bytecode, as build/layer/."""
+    """SAM's own builds of the layer have the files of build/layer/, but for bytecode and for the word whose it is."""
 
     def sources(folder: Path) -> dict[str, bytes]:
         files = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
         return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
-    assert sources(built / "VaultgateLayer") == sources(paths.build_folder() / "layer") == sources(built / "OtherVaultgateLayer")
+    ours = sources(paths.build_folder() / "layer")
+    said = json.loads(ours.pop("vaultgate-layer.json"))
+    for name in ("VaultgateLayer", "OtherVaultgateLayer"):
+        theirs = sources(built / name)
+        told = json.loads(theirs.pop("vaultgate-layer.json"))
+        assert theirs == ours
+        tags = {file.name.split(".")[-2] for file in (built / name).rglob("*.pyc")}
+        assert {f"cpython-{version.replace('.', '')}" for version in told["bytecode"]} == tags
+        assert told | {"bytecode": said["bytecode"]} == said
 
 
 def test_certificates_are_packed_and_keys_refused(tmp_path: Path) -> None:

@@ -3,41 +3,41 @@
 Rules:
 
 - The same sources and interpreters give the same bytes: files sorted, times fixed, permission bits set.
-- Bytecode is checked against nothing when it is loaded (``unchecked-hash``, PEP 552): a zip loses the times that the
-  usual kind is checked against, and an interpreter that finds it stale compiles everything again at every cold start,
-  because /opt is read-only.
+- The layer says itself what it is, in its manifest, and lives a whole life before it is called good (`trial`).
 - A build is made beside the old one and renamed into place. One that came out the same is thrown away, so that whatever
-  runs from ``build/layer/`` at the moment keeps its files.
+  runs from ``build/layer/`` at the moment keeps its files. One that fails leaves the old one as it was.
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import shutil
-import stat
-import subprocess
 import tempfile
-import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaultgate_ops.errors import CheckFailed, Missing
-from vaultgate_ops.interruptions import uninterrupted
+from vaultgate_ops.errors import Missing
+from vaultgate_ops.layer import archive, manifest
+from vaultgate_ops.layer.bytecode import compile_modules, leave_out_sources
 from vaultgate_ops.layer.interpreters import VERSIONS, Interpreter, find_interpreters
+from vaultgate_ops.layer.manifest import ARCHITECTURES, Manifest
+from vaultgate_ops.layer.trial import live_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vaultgate_ops.reporting import Reporter
 
-_TARGET = "/opt"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
-_UNIX = 3
+    Trial = Callable[[Path, Sequence[Interpreter]], None]
+
 _PREFIX = ".layer-"
 _PROGRAM, _PLAIN = 0o755, 0o644
-_LAUNCHERS = ("extensions/vaultgate", "vaultgate-exec")
+_PACKAGE = "python/vaultgate"
+LAUNCHERS = ("extensions/vaultgate", "vaultgate-exec")
+"""What /opt holds that can be executed."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Layer:
         archive: the same as a zip, ready for ``PublishLayerVersion``.
         files: how many files.
         size: of the archive, in bytes.
+        sha256: of the archive, in hexadecimal.
+        manifest: what it says of itself.
         interpreters: whose bytecode is in it.
         missing: versions of Lambda's runtimes whose bytecode is not in it; they work, and start more slowly.
     """
@@ -57,15 +59,31 @@ class Layer:
     archive: Path
     files: int
     size: int
+    sha256: str
+    manifest: Manifest
     interpreters: tuple[Interpreter, ...]
     missing: tuple[str, ...]
 
+    @property
+    def code_sha256(self) -> str:
+        """The hash as Lambda shows it (`CodeSha256`): base64."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
 
-def build(checkout: Path, environ: Mapping[str, str], reporter: Reporter, versions: Sequence[str] = ()) -> Layer:
+
+def build(
+    checkout: Path,
+    environ: Mapping[str, str],
+    reporter: Reporter,
+    versions: Sequence[str] = (),
+    architectures: Sequence[str] = (),
+    *,
+    trial: Trial = live_once,
+) -> Layer:
     """Build ``build/layer/`` and ``build/vaultgate-layer.zip`` of a checkout.
 
     With `versions`, a layer for those runtimes alone: ``build/layer-python3.13/`` and ``build/vaultgate-layer-python3.13.zip``.
     Where it is one, bytecode is all it holds, which is what that runtime loads: a fourth of the size. Another runtime refuses it.
+    With `architectures` it is declared for those alone, and named after them; its code is the same.
 
     Builds at the same time wait for each other. Interrupted ones leave the last finished build as it was.
 
@@ -74,15 +92,17 @@ def build(checkout: Path, environ: Mapping[str, str], reporter: Reporter, versio
         environ: gives ``PATH`` and ``HOME`` for finding interpreters.
         reporter: hears which step is under way.
         versions: of Python, such as ``3.13``; none given means every one of Lambda's that is found here.
+        architectures: of `ARCHITECTURES`; none given means all.
+        trial: gets the unpacked archive and its interpreters, and raises if it isn't good.
 
     Raises:
         Missing: no ``extension/`` there, no interpreter of a version that was asked for, or ``build/`` can't be written.
-        CheckFailed: a module does not compile.
+        CheckFailed: a module does not compile, or the layer does not pass its trial.
     """
     source, target = checkout / "extension", checkout / "build"
-    suffix = "".join(f"-python{version}" for version in sorted(versions))
+    suffix = "".join(f"-{one}" for one in (*(f"python{version}" for version in sorted(versions)), *sorted(architectures)))
     folder, published = target / f"layer{suffix}", target / f"vaultgate-layer{suffix}.zip"
-    if not all((source / launcher).is_file() for launcher in _LAUNCHERS):
+    if not all((source / launcher).is_file() for launcher in LAUNCHERS):
         raise Missing(f"{source} holds no extension.", "Run this from a checkout of Vaultgate.")
     try:
         with reporter.task("Building the layer") as task, _workbench(target) as bench:
@@ -91,27 +111,32 @@ def build(checkout: Path, environ: Mapping[str, str], reporter: Reporter, versio
             task.describe("bytecode for " + ", ".join(one.version for one in interpreters))
             fresh = bench / "layer"
             _copy(source, fresh)
-            _compile(fresh, interpreters, environ)
+            compile_modules(fresh, interpreters, environ)
             if len(versions) == 1:
-                _leave_out_sources(fresh)
+                leave_out_sources(fresh)
+            said = _say(fresh, source, interpreters, sorted(architectures or ARCHITECTURES), sources=len(versions) != 1)
             _set_modes(fresh)
-            archive = bench / "vaultgate-layer.zip"
-            _pack(fresh, archive)
-            _place(fresh, archive, folder, published)
+            packed = bench / "vaultgate-layer.zip"
+            archive.pack(fresh, packed)
+            task.describe("a trial under " + ", ".join(one.version for one in interpreters))
+            archive.unpack(packed, bench / "opt")
+            trial(bench / "opt", interpreters)
+            _place(fresh, packed, folder, published)
+            return Layer(
+                folder=folder,
+                archive=published,
+                files=len(archive.files(folder)),
+                size=published.stat().st_size,
+                sha256=archive.sha256(published),
+                manifest=said,
+                interpreters=tuple(interpreters),
+                missing=tuple(version for version in versions or VERSIONS if version not in said.bytecode),
+            )
     except OSError as error:
         where = error.filename or target
         raise Missing(
             f"The layer can't be built: {where}: {error.strerror}.", "Free some space, or mend the folder's rights."
         ) from error
-    found = {one.version for one in interpreters}
-    return Layer(
-        folder=folder,
-        archive=published,
-        files=len(_files(folder)),
-        size=published.stat().st_size,
-        interpreters=tuple(interpreters),
-        missing=tuple(version for version in versions or VERSIONS if version not in found),
-    )
 
 
 def _chosen(found: Sequence[Interpreter], versions: Sequence[str]) -> list[Interpreter]:
@@ -147,87 +172,41 @@ def _workbench(target: Path) -> Iterator[Path]:
 
 def _copy(source: Path, fresh: Path) -> None:
     """Copy the launchers and the package's modules, and nothing that happens to lie beside them."""
-    for original in (*[source / launcher for launcher in _LAUNCHERS], *(source / "python/vaultgate").rglob("*.py")):
+    for original in (*[source / launcher for launcher in LAUNCHERS], *(source / _PACKAGE).rglob("*.py")):
         copy = fresh / original.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, copy)
 
 
+def _say(
+    fresh: Path, source: Path, interpreters: Sequence[Interpreter], architectures: Sequence[str], *, sources: bool
+) -> Manifest:
+    """Write the manifest."""
+    said = Manifest(
+        version=manifest.version_of(source / _PACKAGE),
+        architectures=tuple(architectures),
+        bytecode={one.version: one.release for one in interpreters},
+        sources=sources,
+    )
+    (fresh / manifest.NAME).write_text(said.text, encoding="ascii")
+    return said
+
+
 def _set_modes(fresh: Path) -> None:
     """Give every file the mode it shall have in /opt, whatever the umask is and however git checked it out."""
-    for file in _files(fresh):
-        file.chmod(_PROGRAM if file.relative_to(fresh).as_posix() in _LAUNCHERS else _PLAIN)
+    for file in archive.files(fresh):
+        file.chmod(_PROGRAM if file.relative_to(fresh).as_posix() in LAUNCHERS else _PLAIN)
 
 
-def _compile(fresh: Path, interpreters: Sequence[Interpreter], environ: Mapping[str, str]) -> None:
-    """Compile every module with every interpreter, side by side, without docstrings and columns: a third of the bytecode.
-
-    Columns (PEP 657) only underline a part of a line in a traceback; the line is still named. The names in the bytecode, which
-    tracebacks show, are those under /opt.
-    """
-    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    command = ["-P", "-s", "-S", "-X", "no_debug_ranges", "-m", "compileall", "-q", "-o", "2"]
-    command += ["--invalidation-mode", "unchecked-hash"]
-    places = ["-s", str(fresh), "-p", _TARGET, str(fresh / "python")]
-    compilers: list[subprocess.Popen[str]] = []
-    try:
-        # None is started without being known here.
-        with uninterrupted():
-            for one in interpreters:
-                argv = [str(one.path), *command, *places]
-                compilers.append(subprocess.Popen(argv, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-        said = [compiler.communicate()[0] for compiler in compilers]
-    finally:
-        # Interrupted, they would go on writing into the folder that is being thrown away.
-        for compiler in compilers:
-            with compiler:
-                compiler.kill()
-    for one, compiler, text in zip(interpreters, compilers, said, strict=True):
-        if compiler.returncode:
-            raise CheckFailed(f"Python {one.version} can't compile the extension: {text.strip()}")
-    # An interpreter without -OO looks for the plain name; with it, it would find no bytecode of its own standard library.
-    for file in fresh.rglob("*.opt-2.pyc"):
-        file.rename(file.with_name(file.name.replace(".opt-2", "")))
-
-
-def _leave_out_sources(fresh: Path) -> None:
-    """Put the bytecode where an interpreter looks for it that finds no source (PEP 3147, "sourceless imports")."""
-    for source in sorted(fresh.rglob("*.py")):
-        [compiled] = source.parent.glob(f"__pycache__/{source.stem}.*.pyc")
-        source.unlink()
-        compiled.rename(source.with_suffix(".pyc"))
-    for empty in sorted(fresh.rglob("__pycache__")):
-        empty.rmdir()
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _pack(fresh: Path, archive: Path) -> None:
-    """Zip a folder, byte for byte the same whenever it holds the same (and the same zlib packs it)."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        for file in _files(fresh):
-            entry = zipfile.ZipInfo(file.relative_to(fresh).as_posix(), _EPOCH)
-            entry.create_system = _UNIX
-            entry.external_attr = (stat.S_IFREG | _mode(file)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(entry, file.read_bytes())
-
-
-def _place(fresh: Path, archive: Path, folder: Path, published: Path) -> None:
+def _place(fresh: Path, packed: Path, folder: Path, published: Path) -> None:
     """Put the new build where the old one was, unless they are the same."""
     if _contents(folder) != _contents(fresh):
         # A folder can't be renamed over a full one. Killed between the two, the next build finds no layer and makes one.
         if folder.exists():
             folder.rename(fresh.parent / "old")
         fresh.rename(folder)
-    archive.replace(published)
+    packed.replace(published)
 
 
 def _contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(file.relative_to(folder)): (_mode(file), file.read_bytes()) for file in _files(folder)}
-
-
-def _mode(file: Path) -> int:
-    return stat.S_IMODE(file.stat().st_mode)
+    return {str(file.relative_to(folder)): (archive.mode(file), file.read_bytes()) for file in archive.files(folder)}

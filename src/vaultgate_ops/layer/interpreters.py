@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 """Lambda's Python runtimes that the extension supports, oldest first."""
 
-_ASK = "import sys; v = sys.version_info; print(sys.implementation.name, '%d.%d' % v[:2], v.releaselevel)"
+_ASK = "import sys; v = sys.version_info; print(sys.implementation.name, '%d.%d' % v[:2], v.releaselevel, '%d.%d.%d' % v[:3])"
 _ANSWER_S = 20.0
 
 
@@ -32,10 +32,12 @@ class Interpreter:
     Attributes:
         version: major and minor, such as ``3.12``.
         path: the executable.
+        release: with the third number, such as ``3.12.4``: the next one may compile otherwise.
     """
 
     version: str
     path: Path
+    release: str
 
 
 def find_interpreters(environ: Mapping[str, str], running: Path | None = None) -> list[Interpreter]:
@@ -53,8 +55,9 @@ def find_interpreters(environ: Mapping[str, str], running: Path | None = None) -
 
 def _first(version: str, environ: Mapping[str, str], running: Path) -> Interpreter | None:
     for candidate in _candidates(version, environ, running):
-        if _is(candidate, version, environ):
-            return Interpreter(version, candidate)
+        release = _release(candidate, version, environ)
+        if release:
+            return Interpreter(version, candidate, release)
     return None
 
 
@@ -68,8 +71,8 @@ def _candidates(version: str, environ: Mapping[str, str], running: Path) -> Iter
         yield from sorted((Path(home) / ".pyenv/versions").glob(f"{version}.*/bin/python{version}"))
 
 
-def _is(candidate: Path, version: str, environ: Mapping[str, str]) -> bool:
-    """Whether it runs, is a released CPython and of this version."""
+def _release(candidate: Path, version: str, environ: Mapping[str, str]) -> str | None:
+    """Its release, or None unless it runs, is a released CPython and of this version."""
     try:
         answer = subprocess.run(
             [candidate, "-I", "-S", "-c", _ASK],
@@ -80,5 +83,9 @@ def _is(candidate: Path, version: str, environ: Mapping[str, str]) -> bool:
             check=False,
         ).stdout.split()
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return answer[:2] == ["cpython", version] and answer[2] in {"final", "candidate"}
+        return None
+    match answer:
+        case ["cpython", asked, "final" | "candidate", release] if asked == version:
+            return release
+        case _:
+            return None

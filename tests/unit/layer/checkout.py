@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaultgate_ops import layer
+from vaultgate_ops.reporting import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vaultgate_ops.layer import Interpreter, Layer
+    from vaultgate_ops.reporting import Reporter
 
 EXTENSION = Path(__file__).parents[3] / "extension"
 
@@ -17,7 +27,7 @@ def main(name):
     return int(os.environ.get("EXIT", "0"))
 """
 MODULES = {
-    "__init__.py": '"""The package."""\n',
+    "__init__.py": '"""The package."""\n\n__version__ = "1.2.3"\n',
     "__main__.py": MAIN,
     "outlets/__init__.py": "",
     # A frozen set in the bytecode: its order changes from process to process, and must not show.
@@ -39,3 +49,18 @@ def make_checkout(folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return folder
+
+
+def build(
+    checkout: Path,
+    environ: Mapping[str, str],
+    reporter: Reporter | None = None,
+    versions: Sequence[str] = (),
+    architectures: Sequence[str] = (),
+) -> Layer:
+    """Build its layer. There is no extension in it, so it can't live a life: the trial has tests of its own."""
+    return layer.build(checkout, environ, reporter or Silent(), versions, architectures, trial=_untried)
+
+
+def _untried(opt: Path, interpreters: Sequence[Interpreter]) -> None:
+    """Believe in it."""

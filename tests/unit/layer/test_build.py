@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.layer.checkout import LAUNCHERS, MODULES, make_checkout
+from tests.unit.layer.checkout import LAUNCHERS, MODULES, build, make_checkout
 
 from vaultgate_ops.errors import CheckFailed, Missing
-from vaultgate_ops.layer import build
+from vaultgate_ops.layer import manifest
 from vaultgate_ops.layer.interpreters import VERSIONS
 from vaultgate_ops.reporting import Silent
 
@@ -59,21 +59,19 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def test_the_layer_holds_the_launcher_the_modules_and_their_bytecode_and_nothing_else(
-    checkout: Path, alone: dict[str, str]
-) -> None:
+def test_the_layer_holds_launchers_modules_bytecode_and_manifest_and_nothing_else(checkout: Path, alone: dict[str, str]) -> None:
     """Editors' leavings, notes and stale bytecode stay behind."""
-    build(checkout, alone, Silent())
+    build(checkout, alone)
     compiled = {f"{PACKAGE}/__pycache__/{name}.{TAG}.pyc" for name in ("__init__", "__main__")}
     compiled |= {f"{PACKAGE}/outlets/__pycache__/{name}.{TAG}.pyc" for name in ("__init__", "proxy")}
     modules = {f"{PACKAGE}/{name}" for name in MODULES}
-    assert tree(checkout / "build/layer").keys() == {*LAUNCHERS} | modules | compiled
+    assert tree(checkout / "build/layer").keys() == {*LAUNCHERS, manifest.NAME} | modules | compiled
 
 
 def test_modes_are_those_of_opt_whatever_umask_and_checkout_say(checkout: Path, alone: dict[str, str]) -> None:
     """The launchers are executable and everything is readable, in the folder and in the zip."""
     with umask(0o077):
-        built = build(checkout, alone, Silent())
+        built = build(checkout, alone)
     modes = {place: mode for place, (mode, _) in tree(built.folder).items()}
     assert {modes.pop(launcher) for launcher in LAUNCHERS} == {"0o755"}
     assert set(modes.values()) == {"0o644"}
@@ -85,7 +83,7 @@ def test_modes_are_those_of_opt_whatever_umask_and_checkout_say(checkout: Path, 
 
 def test_the_zip_holds_what_the_folder_holds(checkout: Path, alone: dict[str, str], tmp_path: Path) -> None:
     """Unpacked, the archive is the layer."""
-    built = build(checkout, alone, Silent())
+    built = build(checkout, alone)
     with zipfile.ZipFile(built.archive) as archive:
         archive.extractall(tmp_path / "opt")
     contents = {place: content for place, (_, content) in tree(built.folder).items()}
@@ -95,7 +93,7 @@ def test_the_zip_holds_what_the_folder_holds(checkout: Path, alone: dict[str, st
 
 def test_the_same_sources_give_the_same_zip_anywhere(tmp_path: Path, alone: dict[str, str]) -> None:
     """Neither the folder's name nor the files' times nor the order of writing shows in the archive."""
-    archives = [build(make_checkout(tmp_path / place), alone, Silent()).archive.read_bytes() for place in ("one", "a/longer/way")]
+    archives = [build(make_checkout(tmp_path / place), alone).archive.read_bytes() for place in ("one", "a/longer/way")]
     assert archives[0] == archives[1]
     with zipfile.ZipFile(BytesIO(archives[0])) as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -104,7 +102,7 @@ def test_the_same_sources_give_the_same_zip_anywhere(tmp_path: Path, alone: dict
 
 def test_bytecode_is_never_checked_against_times_or_sources(checkout: Path, alone: dict[str, str]) -> None:
     """Every header says unchecked-hash (PEP 552: flags 1), with the hash of the module beside it."""
-    folder = build(checkout, alone, Silent()).folder
+    folder = build(checkout, alone).folder
     assert bytecode(folder)
     for place, content in bytecode(folder).items():
         module = folder / place.replace("__pycache__/", "").replace(f".{TAG}.pyc", ".py")
@@ -115,7 +113,7 @@ def test_bytecode_is_never_checked_against_times_or_sources(checkout: Path, alon
 
 def test_bytecode_carries_no_docstrings(checkout: Path, alone: dict[str, str]) -> None:
     """Nobody reads them in a sandbox; the sources beside the bytecode keep them."""
-    folder = build(checkout, alone, Silent()).folder
+    folder = build(checkout, alone).folder
     place = f"{PACKAGE}/__init__.py"
     assert "The package." in (folder / place).read_text()
     assert not [place for place, content in bytecode(folder).items() if b"The package." in content]
@@ -126,23 +124,23 @@ REFUSING = """#!/bin/sh
 case "$*" in
 *compileall*) exit 1 ;;
 esac
-echo cpython {version} final
+echo cpython {version} final {version}.9
 """
 
 
 def test_a_layer_for_one_runtime_lies_beside_the_one_for_all(checkout: Path, alone: dict[str, str]) -> None:
     """It holds that runtime's bytecode alone, under a name that says so, and leaves what is mounted elsewhere as it was."""
-    whole = build(checkout, alone, Silent())
+    whole = build(checkout, alone)
     before = tree(whole.folder)
     other = alone["HOME"] + "/bin"
     Path(other).mkdir()
     version = next(version for version in VERSIONS if version != RUNNING)
     (Path(other) / f"python{version}").write_text(REFUSING.format(version=version))
     (Path(other) / f"python{version}").chmod(0o700)
-    one = build(checkout, {**alone, "PATH": other}, Silent(), [RUNNING])
+    one = build(checkout, {**alone, "PATH": other}, versions=[RUNNING])
     assert (one.folder.name, one.archive.name) == (f"layer-python{RUNNING}", f"vaultgate-layer-python{RUNNING}.zip")
     modules = {f"{PACKAGE}/{name.removesuffix('.py')}.pyc" for name in MODULES}
-    assert tree(one.folder).keys() == {*LAUNCHERS} | modules
+    assert tree(one.folder).keys() == {*LAUNCHERS, manifest.NAME} | modules
     compiled = {place.replace("__pycache__/", "").replace(f".{TAG}", ""): code for place, code in bytecode(whole.folder).items()}
     assert bytecode(one.folder) == compiled
     assert one.missing == ()
@@ -153,13 +151,13 @@ def test_a_runtime_without_an_interpreter_here_is_refused(checkout: Path, alone:
     """Whoever asks for its layer hears which version is missing, and nothing is built."""
     version = next(version for version in VERSIONS if version != RUNNING)
     with pytest.raises(Missing, match=f"no Python {version} here"):
-        build(checkout, alone, Silent(), [RUNNING, version])
+        build(checkout, alone, versions=[RUNNING, version])
     assert not list((checkout / "build").glob("vaultgate-layer*"))
 
 
 def test_bytecode_carries_no_columns(checkout: Path, alone: dict[str, str]) -> None:
     """They are a fifth of it; a traceback still names the line."""
-    folder = build(checkout, alone, Silent()).folder
+    folder = build(checkout, alone).folder
     positions = [
         position
         for content in bytecode(folder).values()
@@ -171,7 +169,7 @@ def test_bytecode_carries_no_columns(checkout: Path, alone: dict[str, str]) -> N
 
 def test_tracebacks_name_the_files_of_opt(checkout: Path, alone: dict[str, str]) -> None:
     """No path of the machine that built it is in the layer."""
-    folder = build(checkout, alone, Silent()).folder
+    folder = build(checkout, alone).folder
     for place, content in bytecode(folder).items():
         module = place.replace("__pycache__/", "").replace(f".{TAG}.pyc", ".py")
         assert marshal.loads(content[16:]).co_filename == f"/opt/{module}"  # noqa: S302 - made a moment ago
@@ -180,16 +178,16 @@ def test_tracebacks_name_the_files_of_opt(checkout: Path, alone: dict[str, str])
 
 def test_a_build_that_comes_out_the_same_leaves_the_old_one_in_place(checkout: Path, alone: dict[str, str]) -> None:
     """A sandbox that runs from build/layer keeps its files."""
-    build(checkout, alone, Silent())
+    build(checkout, alone)
     before = (checkout / "build/layer/extensions/vaultgate").stat().st_ino
-    build(checkout, alone, Silent())
+    build(checkout, alone)
     assert (checkout / "build/layer/extensions/vaultgate").stat().st_ino == before
 
 
 @pytest.mark.parametrize("damage", ["edited", "mode", "extra", "gone"])
 def test_a_damaged_layer_is_mended(checkout: Path, alone: dict[str, str], damage: str) -> None:
     """Whatever somebody did to build/layer, the next build makes it right."""
-    folder = build(checkout, alone, Silent()).folder
+    folder = build(checkout, alone).folder
     right = tree(folder)
     if damage == "edited":
         (folder / PACKAGE / "__init__.py").write_text("# not me\n")
@@ -199,26 +197,27 @@ def test_a_damaged_layer_is_mended(checkout: Path, alone: dict[str, str], damage
         (folder / "extensions/other").touch()
     else:
         shutil.rmtree(folder)
-    build(checkout, alone, Silent())
+    build(checkout, alone)
     assert tree(folder) == right
 
 
 def test_a_changed_source_changes_the_layer(checkout: Path, alone: dict[str, str]) -> None:
     """New text arrives, a deleted module goes with its bytecode."""
-    build(checkout, alone, Silent())
-    (checkout / "extension" / PACKAGE / "__init__.py").write_text("NEW = True\n")
+    build(checkout, alone)
+    new = '__version__ = "1.2.4"\n'
+    (checkout / "extension" / PACKAGE / "__init__.py").write_text(new)
     (checkout / "extension" / PACKAGE / "outlets/proxy.py").unlink()
-    folder = build(checkout, alone, Silent()).folder
-    assert (folder / PACKAGE / "__init__.py").read_text() == "NEW = True\n"
+    folder = build(checkout, alone).folder
+    assert (folder / PACKAGE / "__init__.py").read_text() == new
     assert not [place for place in tree(folder) if "proxy" in place]
 
 
 def test_a_module_that_does_not_compile_is_named_and_the_last_layer_stays(checkout: Path, alone: dict[str, str]) -> None:
     """A broken source leaves neither half a layer nor a workbench."""
-    before = tree(build(checkout, alone, Silent()).folder)
+    before = tree(build(checkout, alone).folder)
     (checkout / "extension" / PACKAGE / "__init__.py").write_text("def broken(:\n")
     with pytest.raises(CheckFailed, match=rf"(?s)Python {RUNNING} can't compile.*__init__\.py"):
-        build(checkout, alone, Silent())
+        build(checkout, alone)
     assert tree(checkout / "build/layer") == before
     assert left_in(checkout) == {".layer-lock", "layer", "vaultgate-layer.zip"}
 
@@ -228,7 +227,7 @@ def test_what_a_killed_build_left_is_swept_away(checkout: Path, alone: dict[str,
     workbench = checkout / "build/.layer-killed"
     workbench.mkdir(parents=True)
     (workbench / "half").touch()
-    build(checkout, alone, Silent())
+    build(checkout, alone)
     assert left_in(checkout) == {".layer-lock", "layer", "vaultgate-layer.zip"}
 
 
@@ -243,7 +242,7 @@ case "$*" in *compileall*)
     echo $$ >"$HOME/compiling"
     while :; do n=$(((n + 1) % 500)); : >"$folder/$n"; done
 esac
-echo cpython {version} final
+echo cpython {version} final {version}.9
 """
 
 
@@ -269,7 +268,7 @@ def test_an_interrupted_build_ends_its_compilers_and_leaves_nothing(
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            build(checkout, {**alone, "PATH": str(compiler.parent)}, Silent())
+            build(checkout, {**alone, "PATH": str(compiler.parent)})
     finally:
         signal.signal(signal.SIGINT, before)
     thread.join()
@@ -315,7 +314,7 @@ def test_a_build_keeps_others_waiting_until_it_is_done(checkout: Path, alone: di
 def test_builds_at_the_same_time_end_with_one_whole_layer(checkout: Path, alone: dict[str, str]) -> None:
     """Four at once leave what one leaves."""
     with ThreadPoolExecutor(4) as pool:
-        layers = list(pool.map(lambda _: build(checkout, alone, Silent()), range(4)))
+        layers = list(pool.map(lambda _: build(checkout, alone), range(4)))
     assert len({layer.size for layer in layers}) == 1
     assert left_in(checkout) == {".layer-lock", "layer", "vaultgate-layer.zip"}
 
@@ -323,7 +322,7 @@ def test_builds_at_the_same_time_end_with_one_whole_layer(checkout: Path, alone:
 def test_a_folder_without_an_extension_is_no_checkout(tmp_path: Path) -> None:
     """The error says where it looked and what to do."""
     with pytest.raises(Missing, match=str(tmp_path)) as caught:
-        build(tmp_path, {}, Silent())
+        build(tmp_path, {})
     assert "checkout" in caught.value.hint
 
 
@@ -331,7 +330,7 @@ def test_a_build_folder_that_cannot_be_written_is_one_sentence(checkout: Path, a
     """No traceback for what the file system refuses."""
     (checkout / "build").touch()
     with pytest.raises(Missing, match=r"can't be built: .*build: File exists"):
-        build(checkout, alone, Silent())
+        build(checkout, alone)
 
 
 def test_sam_builds_the_same_layer(checkout: Path, alone: dict[str, str], tmp_path: Path) -> None:
@@ -343,7 +342,7 @@ def test_sam_builds_the_same_layer(checkout: Path, alone: dict[str, str], tmp_pa
         check=True,
         capture_output=True,
     )
-    assert tree(artifacts) == tree(build(checkout, alone, Silent()).folder)
+    assert tree(artifacts) == tree(build(checkout, alone).folder)
 
 
 def test_the_makefile_without_sam_says_so(checkout: Path) -> None:
@@ -363,4 +362,4 @@ def test_the_command_line_names_what_it_built_and_whose_bytecode_is_in_it() -> N
     assert lines[0].endswith(" files")
     assert lines[1].endswith(" kB")
     assert any(line.startswith(f"bytecode for Python {RUNNING}, by ") for line in lines)
-    assert all(any(version in line for line in lines[2:]) for version in VERSIONS)
+    assert all(any(version in line for line in lines[3:]) for version in VERSIONS)

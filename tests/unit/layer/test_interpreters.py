@@ -22,7 +22,7 @@ def program(path: Path, script: str) -> Path:
 
 def says(version: str, *, name: str = "cpython", level: str = "final") -> str:
     """A script that answers as an interpreter would."""
-    return f"echo {name} {version} {level}"
+    return f"echo {name} {version} {level} {version}.9"
 
 
 def found(environ: dict[str, str]) -> dict[str, Path]:

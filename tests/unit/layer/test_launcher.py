@@ -9,9 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from vaultgate_ops.layer import build
-from vaultgate_ops.reporting import Silent
+from tests.unit.layer.checkout import build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +28,7 @@ exec(code)' "$@"
 @pytest.fixture
 def opt(checkout: Path, alone: dict[str, str], tmp_path: Path) -> Path:
     """A copy of the built layer, somewhere else."""
-    return shutil.copytree(build(checkout, alone, Silent()).folder, tmp_path / "opt")
+    return shutil.copytree(build(checkout, alone).folder, tmp_path / "opt")
 
 
 @pytest.fixture
@@ -123,7 +121,7 @@ def test_without_any_python_one_line_says_what_is_needed(opt: Path, tmp_path: Pa
 
 def test_a_layer_for_one_runtime_starts_without_sources(checkout: Path, alone: dict[str, str], path: Path) -> None:
     """Its bytecode is all that its interpreter needs."""
-    built = build(checkout, alone, Silent(), [RUNNING])
+    built = build(checkout, alone, versions=[RUNNING])
     assert said(launch(built.folder / "extensions/vaultgate", path=path))["name"] == "vaultgate"
 
 
@@ -132,7 +130,7 @@ def test_a_layer_for_another_runtime_is_refused_in_one_line(
     checkout: Path, alone: dict[str, str], path: Path, launcher: str
 ) -> None:
     """The line says which Python this is, and which layers would do."""
-    built = build(checkout, alone, Silent(), [RUNNING])
+    built = build(checkout, alone, versions=[RUNNING])
     for compiled in built.folder.rglob("*.pyc"):
         compiled.write_bytes(b"\0\0\r\n" + compiled.read_bytes()[4:])
     run = launch(built.folder / launcher, path=path)
