@@ -53,6 +53,11 @@ class Faults:
         self._dead = False
         self._open: list[Any] = []
 
+    @property
+    def dead(self) -> bool:
+        """Whether the process that is being invoked has ended."""
+        return self._dead
+
     def around(self, name: str, call: Callable[[], Any], lost: Callable[[], Exception]) -> Any:
         """Make one call, or what the fault makes of it.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import CheckFailed
 from vaultgate_ops.rotation.driver import STEPS, Assignment, Driver
+from vaultgate_ops.rotation.engine import HOPELESS, Engine
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import CURRENT, PENDING, Request, Stages
 from vaultgate_ops.rotation.planner import refuse_foreign
@@ -26,14 +27,11 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from vaultgate_ops.clock import Clock
-    from vaultgate_ops.rotation.engine import Engine
     from vaultgate_ops.rotation.model import Description
 
 _POLL_S = 1.0
 # What only another value can mend.
-_HOPELESS = frozenset(
-    {"value-changed", "secret-not-json", "secret-field-missing", "secret-field-wrong", "engine-unknown", "password-policy"}
-)
+_HOPELESS = HOPELESS | {"value-changed", "secret-not-json", "secret-field-missing", "secret-field-wrong", "engine-unknown"}
 
 
 class Attended(SecretsManager):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.strategies.protocol import Hold, Strategy
 
 _LOOKS = 3
+HOPELESS = frozenset({"password-policy", "value-overtaken", "key-gone"})
+"""What `Hold.apply` says of a value that the service will never accept."""
 
 
 class Engine:
@@ -189,7 +191,7 @@ class Engine:
         try:
             self._apply(request, hold, seen)
         except RotationError as error:
-            if error.code == "password-policy":
+            if error.code in HOPELESS:
                 # A version can't be changed, and retrying it would fail for ever.
                 self._store.withdraw(request.secret_id, request.token)
             raise

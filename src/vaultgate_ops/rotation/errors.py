@@ -81,6 +81,27 @@ CODES: Mapping[str, Meaning] = {
     "sessions-remain": Meaning(_FAILED, True, "the database's administrator: sessions of the old credential could not be ended"),
     "database-error": Meaning(_FAILED, True, "the database's administrator: the error's number is in the message"),
     "rotator-unreadable": Meaning(_DENIED, False, "whoever deploys: the rotator's credential can't be read"),
+    "vault-denied": Meaning(
+        _DENIED, False, "Vault's administrator: the login is refused, or the hint has the line of the policy"
+    ),
+    "vault-unreachable": Meaning(_UNREACHABLE, True, "nobody, or Vault's administrator: no answer, sealed, or too busy"),
+    "vault-missing": Meaning(_USAGE, False, "whoever wrote the secret or deleted Vault's: there is nothing at that path"),
+    "vault-refused": Meaning(_FAILED, False, "Vault's administrator: its own log says why"),
+    "vault-differs": Meaning(_FAILED, True, "nobody: setSecret writes it again; somebody else writes there too"),
+    "value-overtaken": Meaning(
+        _FAILED, True, "nobody: Vault rotated again; the value was taken back, the next rotation takes over Vault's"
+    ),
+    "api-refused": Meaning(_FAILED, False, "whoever wrote the secret: the API's status is in the message"),
+    "api-throttled": Meaning(_UNREACHABLE, True, "nobody: the API asks for patience"),
+    "api-unavailable": Meaning(_UNREACHABLE, True, "nobody, or the API's owner: it failed"),
+    "api-answer-wrong": Meaning(_USAGE, False, "whoever wrote the secret: the message names the JSON pointer that doesn't fit"),
+    "keys-full": Meaning(_FAILED, True, "whoever owns the API's account: no place for a second key; the live ones are named"),
+    "key-refused": Meaning(_DENIED, False, "whoever ended the key or took its rights away: AWSCURRENT's isn't accepted"),
+    "key-unseen": Meaning(_FAILED, True, "nobody: the API doesn't accept its new key yet"),
+    "key-gone": Meaning(_FAILED, True, "nobody: the value was taken back, the next rotation makes another key"),
+    "plugin-failed": Meaning(
+        _FAILED, True, "whoever wrote the plug-in: the function and the exception's type are in the message"
+    ),
     "aws-denied": Meaning(_DENIED, False, "whoever deploys: the role lacks the action that the message names"),
     "aws-throttled": Meaning(_UNREACHABLE, True, "nobody: Secrets Manager asks for patience"),
     "aws-unreachable": Meaning(_UNREACHABLE, True, "the network's administrator: no way to Secrets Manager from the function"),

@@ -5,6 +5,7 @@ Rules: this is the one place that knows all parts; every door can be handed in, 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.rotation.engine import Engine
@@ -14,7 +15,9 @@ from vaultgate_ops.rotation.rotators import Rotators
 from vaultgate_ops.rotation.strategies.alternating import Alternating
 from vaultgate_ops.rotation.strategies.database import Doors
 from vaultgate_ops.rotation.strategies.dual import Dual
+from vaultgate_ops.rotation.strategies.issued import Issued
 from vaultgate_ops.rotation.strategies.single import Single
+from vaultgate_ops.rotation.vault import own_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,8 +29,14 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.settings import Settings
     from vaultgate_ops.rotation.store import Store
     from vaultgate_ops.rotation.strategies.protocol import Strategy
+    from vaultgate_ops.rotation.vault import Vault
 
-STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {Dual.name: Dual, Alternating.name: Alternating, Single.name: Single}
+STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {
+    Dual.name: Dual,
+    Alternating.name: Alternating,
+    Single.name: Single,
+    Issued.name: Issued,
+}
 
 
 def build(
@@ -38,6 +47,7 @@ def build(
     connect: Connect = connect_for_real,
     rds: Callable[[], Rds] | None = None,
     vault: Callable[[str], Mapping[str, Any]] | None = None,
+    issuer: Vault | None = None,
     values: Store | None = None,
 ) -> Engine:
     """An engine for the secrets of a store.
@@ -49,10 +59,11 @@ def build(
         connect: opens database sessions.
         rds: makes boto3's RDS client.
         vault: reads a path of Vault.
+        issuer: opens sessions of Vault; by default for the process's role, by the variables of Vaultgate's layer.
         values: where the rotated values are, if not in the store, which then only draws passwords and has rotators.
     """
     rotators = Rotators(store, settings.hosts, rds or _rds, vault or _vault)
-    doors = Doors(connect, rotators, settings.ca_file)
+    doors = Doors(connect, rotators, settings.ca_file, issuer or own_role(os.environ))
     strategies = {name: make(doors) for name, make in STRATEGIES.items()}
 
     def choose(fields: Mapping[str, object]) -> Strategy:

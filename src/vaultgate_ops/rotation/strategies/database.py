@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.model import Change
     from vaultgate_ops.rotation.mysql.server import Connect, Server
     from vaultgate_ops.rotation.rotators import Rotators
+    from vaultgate_ops.rotation.vault import Vault
 
 # What must be the same in both values: who could change these could send credentials elsewhere.
 _KILLS = 50
@@ -28,16 +29,17 @@ _FIXED = ("engine", "host", "port", "masterarn", "tls")
 
 
 class Doors:
-    """How databases are reached.
+    """How databases are reached, and Vault.
 
     Args:
         connect: opens sessions.
         rotators: finds the credentials that may change other users.
         ca_file: PEM bundle for the servers' certificates; None for the system's.
+        vault: opens sessions of Vault.
     """
 
-    def __init__(self, connect: Connect, rotators: Rotators, ca_file: str | None) -> None:
-        self._connect, self.rotators, self._ca_file = connect, rotators, ca_file
+    def __init__(self, connect: Connect, rotators: Rotators, ca_file: str | None, vault: Vault) -> None:
+        self._connect, self.rotators, self._ca_file, self.vault = connect, rotators, ca_file, vault
 
     def login(self, secret: DatabaseSecret, username: str, password: str, *, bare: bool = False) -> Server:
         """Log in where a secret says; the caller closes the session.

@@ -35,7 +35,7 @@ class Hold(Protocol):
 
         Raises:
             Surprised: it does, and nothing was written.
-            RotationError: ``password-policy`` if the service will never accept this value.
+            RotationError: ``password-policy`` or ``value-overtaken`` if the service will never accept this value.
         """
 
     def prove(self) -> None:
