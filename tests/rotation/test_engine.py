@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulators.clock import MovableClock
-from tests.simulators.secrets_manager import SimulatedSecretsManager
+from tests.simulators.secrets_manager import SimulatedSecretsManager, random_lags
 from tests.simulators.secrets_manager_http import Served, served
 
 from vaultgate_ops.rotation.engine import Engine
@@ -205,9 +205,9 @@ def test_a_promotion_whose_answer_is_lost(world: World) -> None:
     assert world.password() == "drawn-1"
 
 
-@pytest.mark.parametrize("lag_s", [0.5, 4.9])
-def test_reads_that_lag(world: World, lag_s: float) -> None:
-    """Each step waits until what it needs can be seen, and no longer than reads may lag."""
+@pytest.mark.parametrize("lag_s", [0.5, 4.9, *(random_lags(seed) for seed in range(5))])
+def test_reads_that_lag(world: World, lag_s: float | Callable[[], float]) -> None:
+    """Each step waits until what it needs can be seen, and no longer than reads may lag, each by its own time too."""
     world.amazon.service.lag_s = lag_s
     world.clock.advance(10)
     for _ in range(3):

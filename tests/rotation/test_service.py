@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.rotation.bed import FUNCTION
+from tests.simulators.secrets_manager import random_lags
 
 from vaultgate_ops.rotation.driver import STEPS, Assignment
 from vaultgate_ops.rotation.errors import RotationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.rotation.bed import Bed, User
 
@@ -26,9 +27,9 @@ LAG_S = 5.0
 def lagging(bed: Bed) -> Iterator[Any]:
     """Reads see what was true five seconds ago, from the moment this is called."""
 
-    def lag() -> None:
+    def lag(lag_s: float | Callable[[], float] = LAG_S) -> None:
         bed.clock.advance(2 * LAG_S)
-        bed.amazon.service.lag_s = LAG_S
+        bed.amazon.service.lag_s = lag_s
 
     yield lag
     bed.amazon.service.lag_s = 0
@@ -42,6 +43,20 @@ def test_reads_may_be_five_seconds_old(bed: Bed, lagging: Any, strategy: str) ->
     clean = user.state()
     lagging()
     assert user.drive(user.begin()) == 1
+    assert user.state() == clean
+    assert user.works(-1)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("seed", range(3))
+def test_each_read_may_be_of_another_age(bed: Bed, lagging: Any, strategy: str, seed: int) -> None:
+    """What one read saw, the next one may not see yet: the rotation ends as it would have."""
+    user = bed.user(strategy)
+    user.rotate(3)
+    clean = user.state()
+    lagging(random_lags(seed))
+    user.drive(user.begin())
+    bed.clock.advance(LAG_S)
     assert user.state() == clean
     assert user.works(-1)
 

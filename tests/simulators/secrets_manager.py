@@ -10,6 +10,7 @@ Sources: AWS Secrets Manager API Reference (each operation's page), User Guide, 
 from __future__ import annotations
 
 import copy
+import random  # noqa: TID251 - a seed gives the same lags each time
 import re
 import secrets
 import string
@@ -120,6 +121,12 @@ _WORDS = {"ThrottlingException": "Rate exceeded", "AccessDeniedException": "The 
 _READS = frozenset({"GetSecretValue", "DescribeSecret", "ListSecretVersionIds"})
 
 
+def random_lags(seed: int) -> Callable[[], float]:
+    """For `SimulatedSecretsManager.lag_s`: each read may be of another age, half of them of now."""
+    chance = random.Random(seed)  # noqa: S311 - the same story each time
+    return lambda: max(0.0, chance.uniform(-LONGEST_LAG_S, LONGEST_LAG_S))
+
+
 class SimulatedSecretsManager:
     """The service of one account. Safe for threads.
 
@@ -127,7 +134,8 @@ class SimulatedSecretsManager:
         clock: whose wall dates the versions and tells what a lagging read sees.
 
     Attributes:
-        lag_s: how old the state is that reads see, at most 5 s.
+        lag_s: how old the state is that reads see, at most 5 s; or a function that says it for each read, for two reads may reach
+            two replicas, and the later one see what is older.
         rotations: begun by RotateSecret and not taken by a driver yet, oldest first.
         calls: operations that arrived, in order.
     """
@@ -139,7 +147,7 @@ class SimulatedSecretsManager:
         self._lock = threading.RLock()
         self._texts: list[str] = []
         self._refused: Counter[tuple[str, str]] = Counter()
-        self.lag_s = 0.0
+        self.lag_s: float | Callable[[], float] = 0.0
         self.rotations: list[Assignment] = []
         self.calls: list[str] = []
         self._operations: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
@@ -430,11 +438,12 @@ class SimulatedSecretsManager:
 
     def _visible(self, asked: dict[str, Any]) -> Secret:
         """The secret as a read sees it: as it was `lag_s` ago."""
-        if not 0 <= self.lag_s <= LONGEST_LAG_S:
-            raise ValueError(self.lag_s)
-        if self.lag_s == 0:
+        lag_s = self.lag_s() if callable(self.lag_s) else self.lag_s
+        if not 0 <= lag_s <= LONGEST_LAG_S:
+            raise ValueError(lag_s)
+        if lag_s == 0:
             return self._found(asked["SecretId"])
-        instant = self._clock.wall() - self.lag_s
+        instant = self._clock.wall() - lag_s
         state = next(state for at, state in reversed(self._past) if at <= instant)
         return self._found(asked["SecretId"], state)
 
