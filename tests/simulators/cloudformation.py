@@ -106,6 +106,31 @@ class Deployed:
         """Whether a named condition is true."""
         return self._true(self.template["Conditions"][condition])
 
+    def decided(self) -> dict[str, Any]:
+        """The template with its conditions decided: what is left out is gone, each ``Fn::If`` has become one of its branches."""
+        there = {
+            part: {name: self._chosen(one) for name, one in self.template.get(part, {}).items() if self._there(one)}
+            for part in ("Resources", "Outputs")
+        }
+        values = {name: {**one, "Default": self._parameters[name]} for name, one in self.template.get("Parameters", {}).items()}
+        rest = {
+            name: self.template[name] for name in ("AWSTemplateFormatVersion", "Transform", "Metadata") if name in self.template
+        }
+        return {**rest, "Parameters": values, **{part: made for part, made in there.items() if made}}
+
+    def _chosen(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [found for one in value if (found := self._chosen(one)) is not _NOTHING]
+        if not isinstance(value, dict):
+            return value
+        if value == {"Ref": "AWS::NoValue"}:
+            return _NOTHING
+        if "Fn::If" in value:
+            condition, then, otherwise = value["Fn::If"]
+            return self._chosen(then if self.holds(condition) else otherwise)
+        pairs = ((key, self._chosen(one)) for key, one in value.items() if key != "Condition" or not isinstance(one, str))
+        return {key: found for key, found in pairs if found is not _NOTHING}
+
     def resolve(self, value: Any) -> Any:
         """A value without intrinsic functions."""
         found = self._resolved(value)

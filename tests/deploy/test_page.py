@@ -1,0 +1,63 @@
+"""docs/deploy.md, held to template.yaml: its commands deploy what they say, and what it says stays, stays."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+from tests.deploy.ways import template
+from tests.simulators.cloudformation import Deployed
+from tests.simulators.sam import transformed
+
+from vaultgate_ops.local.paths import checkout
+
+_PAGE = (checkout() / "docs/deploy.md").read_text(encoding="utf-8")
+_BLOCKS = [re.sub(r"\\\n\s*", "", block) for block in re.findall(r"```sh\n(.*?)```", _PAGE, re.DOTALL)]
+_NEEDS_AWS = "# needs AWS"
+_DEPLOYMENTS = [
+    dict(part.split("=", 1) for part in shlex.split(line.partition("--parameter-overrides")[2]))
+    for block in _BLOCKS
+    for line in block.splitlines()
+    if "--parameter-overrides" in line
+]
+# Run by tests/lambda/test_sam.py, or by everybody who has a checkout.
+_WITHOUT_AWS = {
+    "make setup",
+    "cp vault-ca.pem database.pem certificates/",
+    ".venv/bin/sam validate --lint",
+    ".venv/bin/sam build",
+}
+
+
+def test_every_command_is_run_here_or_needs_aws() -> None:
+    """A block begins with the mark, or holds what tests run."""
+    assert len(_BLOCKS) > 10
+    for block in _BLOCKS:
+        first, *_ = lines = [line.partition("  #")[0].strip() for line in block.strip().splitlines()]
+        assert first == _NEEDS_AWS or set(lines) <= _WITHOUT_AWS, block
+
+
+@pytest.mark.parametrize("given", _DEPLOYMENTS, ids=lambda given: "-".join(given.values())[:40])
+def test_each_deployment_is_one_that_cloudformation_takes(given: dict[str, str]) -> None:
+    """Every parameter exists, no rule refuses them together, and nothing dangles."""
+    # An update goes on with the values of before.
+    before = {"VaultAddress": "https://v", "VaultServerId": "v", "DatabaseHost": "d"} if "SnapStartVersion" in given else {}
+    made = Deployed(transformed(template(), **before, **given), **before, **given)
+    assert made.refusals() == []
+    assert made.resources
+
+
+def test_what_stays_is_listed() -> None:
+    """The page's table names each resource that CloudFormation keeps, or keeps a snapshot of, and no other."""
+    kept = {name for name, one in template()["Resources"].items() if one.get("DeletionPolicy") in {"Retain", "Snapshot"}}
+    table = _PAGE.partition("| what stays |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == kept
+
+
+def test_what_is_named_exists() -> None:
+    """Each alarm, parameter and output that the page names is the template's."""
+    known = {*template()["Resources"], *template()["Parameters"], *template()["Outputs"]}
+    words = set(re.findall(r"`([A-Z][A-Za-z0-9]+)(?:=\w+)?`", _PAGE))
+    assert words - known - {"DeletionProtection", "AutoPublishAlias"} == set()
