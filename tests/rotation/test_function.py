@@ -152,7 +152,7 @@ def test_every_wrong_setting_at_once() -> None:
     wrong = {"ROTATION_STRATEGY": "best", "ROTATION_GRACE_S": "soon", "PASSWORD_LENGTH": "7", "EXCLUDE_NUMBERS": "perhaps"}
     with pytest.raises(RotationError, match="settings-wrong") as caught:
         load(wrong, STRATEGIES)
-    assert all(name in str(caught.value) for name in (*wrong, "alternating, dual, single"))
+    assert all(name in str(caught.value) for name in (*wrong, "alternating, api-key, dual"))
 
 
 @pytest.mark.parametrize(("variables", "code"), [({}, 0), ({"ROTATION_STRATEGY": "best"}, 1)])

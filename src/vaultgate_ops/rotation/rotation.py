@@ -6,8 +6,12 @@ Rules: this is the one place that knows all parts; every door can be handed in, 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vaultgate_ops.rotation.api_keys import plugin
+from vaultgate_ops.rotation.api_keys.described import DescribedApi
+from vaultgate_ops.rotation.api_keys.door import Door
+from vaultgate_ops.rotation.api_keys.strategy import DESCRIBED, PLUGIN, ApiKey
 from vaultgate_ops.rotation.engine import Engine
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.mysql.server import connect as connect_for_real
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vaultgate_ops.clock import Clock
+    from vaultgate_ops.rotation.api_keys.door import Send
+    from vaultgate_ops.rotation.api_keys.strategy import Service
     from vaultgate_ops.rotation.mysql.server import Connect
     from vaultgate_ops.rotation.rotators import Rds
     from vaultgate_ops.rotation.service import SecretsManager
@@ -31,11 +37,39 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.strategies.protocol import Strategy
     from vaultgate_ops.rotation.vault import Vault
 
-STRATEGIES: Mapping[str, Callable[[Doors], Strategy]] = {
-    Dual.name: Dual,
-    Alternating.name: Alternating,
-    Single.name: Single,
-    Issued.name: Issued,
+
+class Parts(NamedTuple):
+    """What strategies are made of.
+
+    Attributes:
+        doors: to databases and Vault.
+        described: the API that a secret describes.
+        plugin: somebody else's service; None where no setting names one.
+    """
+
+    doors: Doors
+    described: Service
+    plugin: Service | None
+    clock: Clock
+
+
+def _plugin(parts: Parts) -> Strategy:
+    if parts.plugin is None:
+        raise RotationError(
+            "strategy-unfit",
+            f"The strategy is {PLUGIN}, and {plugin.SETTING} names none.",
+            f"Set {plugin.SETTING} for the rotation function: module:attribute, or an entry point's name.",
+        )
+    return ApiKey(PLUGIN, parts.plugin, parts.clock)
+
+
+STRATEGIES: Mapping[str, Callable[[Parts], Strategy]] = {
+    Dual.name: lambda parts: Dual(parts.doors),
+    Alternating.name: lambda parts: Alternating(parts.doors),
+    Single.name: lambda parts: Single(parts.doors),
+    Issued.name: lambda parts: Issued(parts.doors),
+    DESCRIBED: lambda parts: ApiKey(DESCRIBED, parts.described, parts.clock),
+    PLUGIN: _plugin,
 }
 
 
@@ -49,6 +83,7 @@ def build(
     vault: Callable[[str], Mapping[str, Any]] | None = None,
     issuer: Vault | None = None,
     values: Store | None = None,
+    send: Send | None = None,
 ) -> Engine:
     """An engine for the secrets of a store.
 
@@ -61,16 +96,24 @@ def build(
         vault: reads a path of Vault.
         issuer: opens sessions of Vault; by default for the process's role, by the variables of Vaultgate's layer.
         values: where the rotated values are, if not in the store, which then only draws passwords and has rotators.
+        send: makes an API's requests.
+
+    Raises:
+        RotationError: ``settings-wrong``: there is no such plug-in.
     """
     rotators = Rotators(store, settings.hosts, rds or _rds, vault or _vault)
     doors = Doors(connect, rotators, settings.ca_file, issuer or own_role(os.environ))
-    strategies = {name: make(doors) for name, make in STRATEGIES.items()}
+    described = DescribedApi(send or Door(settings.ca_file, clock), settings.hosts)
+    parts = Parts(doors, described, plugin.load(settings.plugin) if settings.plugin else None, clock)
+    made: dict[str, Strategy] = {}
 
     def choose(fields: Mapping[str, object]) -> Strategy:
         name = fields.get("strategy") or settings.strategy or ("dual" if fields.get("masterarn") else "single")
-        if not isinstance(name, str) or name not in strategies:
-            raise RotationError("strategy-unknown", f"There is no strategy {name!r}.", f"Valid: {', '.join(sorted(strategies))}.")
-        return strategies[name]
+        if not isinstance(name, str) or name not in STRATEGIES:
+            raise RotationError("strategy-unknown", f"There is no strategy {name!r}.", f"Valid: {', '.join(sorted(STRATEGIES))}.")
+        if name not in made:
+            made[name] = STRATEGIES[name](parts)
+        return made[name]
 
     return Engine(values or store, choose, lambda: store.random_password(settings.password), clock, settings.grace_s)
 

@@ -40,6 +40,7 @@ class Settings:
         sweep: secrets that a scheduled event looks after.
         password: parameters of GetRandomPassword.
         endpoint: of Secrets Manager; None for AWS's.
+        plugin: name of the code for the strategy ``plug-in``; None for no such strategy.
     """
 
     strategy: str | None
@@ -49,6 +50,7 @@ class Settings:
     sweep: tuple[str, ...]
     password: Mapping[str, Any]
     endpoint: str | None
+    plugin: str | None = None
 
 
 def load(environ: Mapping[str, str], strategies: Collection[str]) -> Settings:
@@ -88,6 +90,7 @@ def load(environ: Mapping[str, str], strategies: Collection[str]) -> Settings:
         sweep=_list(environ, "ROTATION_SWEEP"),
         password=password,
         endpoint=environ.get("SECRETS_MANAGER_ENDPOINT") or None,
+        plugin=environ.get("ROTATION_PLUGIN") or None,
     )
 
 

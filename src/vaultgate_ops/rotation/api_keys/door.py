@@ -1,0 +1,147 @@
+"""The door to an API: one request, one answer, by HTTP/1.1 over checked TLS.
+
+Rules: every request goes through a `Send`, which is where faults are put in tests; nothing is followed, kept or tried again;
+an answer is bounded in length and time. What goes wrong is told by method, path and host: an exception of the HTTP library's
+may quote the header that holds the key, so none is chained or quoted.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from vaultgate_ops.rotation.errors import RotationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vaultgate_ops.clock import Clock
+
+CONNECT_S, ANSWER_S = 5.0, 15.0
+LONGEST_ANSWER = 1024 * 1024
+_PIECE = 65536
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request.
+
+    Attributes:
+        url: without any secret.
+        headers: with the key.
+        body: JSON as it is sent; None for none.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def what(self) -> str:
+        """The request in an error."""
+        parts = urlsplit(self.url)
+        return f"{self.method} {parts.path} at {parts.netloc}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    content: bytes = field(repr=False)
+
+
+class Send(Protocol):
+    """Makes a request, whatever the answer's status is; raises a `RotationError` that says why there is none."""
+
+    def __call__(self, call: Call) -> Reply: ...  # noqa: D102 - the class says it
+
+
+class Door:
+    """A `Send` for real.
+
+    Args:
+        ca_file: PEM bundle for the API's certificate; None for the system's.
+        clock: for the answer's deadline.
+        answer_s: from the request to the answer's last byte, and for each wait in between.
+    """
+
+    def __init__(self, ca_file: str | None, clock: Clock, answer_s: float = ANSWER_S) -> None:
+        self._ca_file, self._clock, self._answer_s = ca_file, clock, answer_s
+
+    def __call__(self, call: Call) -> Reply:
+        """Connect, ask, hang up."""
+        connection = self._connected(call)
+        try:
+            return self._asked(connection, call)
+        except (OSError, http.client.HTTPException) as error:
+            raise RotationError(
+                "connection-lost",
+                f"{call.what} got no whole answer: {type(error).__name__}.",
+                "Run the step again; the service does so by itself.",
+            ) from None
+        finally:
+            connection.close()
+
+    def _connected(self, call: Call) -> http.client.HTTPConnection:
+        parts = urlsplit(call.url)
+        host = parts.hostname or ""
+        connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            connection = http.client.HTTPSConnection(host, parts.port, timeout=CONNECT_S, context=self._context())
+        else:
+            connection = http.client.HTTPConnection(host, parts.port, timeout=CONNECT_S)
+        try:
+            connection.connect()
+        except socket.gaierror:
+            raise RotationError("host-unknown", f"The name {host} has no address.", "Correct the secret's api.url.") from None
+        except ssl.SSLError as error:
+            raise RotationError(
+                "tls",
+                f"No TLS with {parts.netloc}: {error.reason or type(error).__name__}.",
+                "Name the API's CA bundle in ROTATION_CA_BUNDLE.",
+            ) from None
+        except OSError as error:
+            raise RotationError(
+                "unreachable",
+                f"No connection to {parts.netloc}: {type(error).__name__}.",
+                "Give the function a way there.",
+            ) from None
+        return connection
+
+    def _asked(self, connection: http.client.HTTPConnection, call: Call) -> Reply:
+        deadline = self._clock.steady() + self._answer_s
+        connection.sock.settimeout(self._answer_s)
+        headers = {"Accept": "application/json", "User-Agent": "vaultgate-rotation", **call.headers}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        connection.request(call.method, _target(call.url), body=call.body, headers=headers)
+        answer, content = connection.getresponse(), b""
+        while piece := answer.read1(_PIECE):
+            content += piece
+            if len(content) > LONGEST_ANSWER:
+                raise RotationError(
+                    "api-answer-wrong", f"{call.what} answered with more than {LONGEST_ANSWER} bytes.", "Ask for fewer items."
+                )
+            if self._clock.steady() > deadline:
+                raise TimeoutError
+        return Reply(answer.status, content)
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._ca_file)
+        except OSError as error:
+            raise RotationError(
+                "tls", f"The CA bundle can't be read: {type(error).__name__}.", "Correct ROTATION_CA_BUNDLE."
+            ) from None
+
+
+def _target(url: str) -> str:
+    """What stands in the request's first line."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
