@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cfnlint.api import ManualArgs, lint
-from tests.deploy.ways import WAYS, stack, template, whole
+from tests.deploy.ways import WAYS, deployed, template, whole
 from tests.simulators.cloudformation import Dangling, Deployed
 
 from vaultgate_ops.local.paths import checkout
@@ -50,7 +50,7 @@ _DIRECT_BODY, _BODY_IN_S3, _PARAMETERS, _OUTPUTS, _RESOURCES, _DESCRIPTION, _PAR
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_dangles(way: str) -> None:
     """After SAM's transform no resource and no output names one that the way's conditions leave out."""
-    made = stack(way)
+    made = deployed(way)
     assert made.refusals() == []
     assert made.resources
 
@@ -64,8 +64,8 @@ def test_a_part_comes_alone(way: str) -> None:
 
 def test_the_layer_alone_is_one_resource() -> None:
     """Neither certificates nor a dashboard, a role or a log group come with it."""
-    assert [one["Type"] for one in stack("layer").resources.values()] == ["AWS::Lambda::LayerVersion"]
-    assert len(stack("both layers").resources) == 2
+    assert [one["Type"] for one in deployed("layer").resources.values()] == ["AWS::Lambda::LayerVersion"]
+    assert len(deployed("both layers").resources) == 2
 
 
 def _layers(way: str) -> dict[str, list[str]]:
@@ -109,7 +109,7 @@ def test_cfn_lint_has_nothing_to_say(way: str) -> None:
     """About what CloudFormation would see: transformed, conditions decided."""
     # W2001: parameters of the other parts are not used then. The template says why not W1033 and W1035.
     config = ManualArgs(regions=["us-east-1"], ignore_checks=["W2001", "W1033", "W1035"])
-    found = lint(json.dumps(stack(way).decided()), config=config)
+    found = lint(json.dumps(deployed(way).decided()), config=config)
     assert [f"{one.rule.id} {one.message}" for one in found] == []
 
 
@@ -184,7 +184,7 @@ def test_every_parameter_has_its_place() -> None:
 def test_outputs_say_what_to_do_next(way: str) -> None:
     """Whatever was deployed, one of its outputs says what comes now, and none is about something else."""
     described = template()["Outputs"]
-    told = [described[name]["Description"] for name in stack(way).outputs]
+    told = [described[name]["Description"] for name in deployed(way).outputs]
     wanted = "If its alarm goes off" if way == "parameter" else "Next"
     assert [one for one in told if one.startswith(wanted)]
     assert all("Condition" in one for one in described.values())
@@ -201,7 +201,7 @@ _ENDPOINTS = {
 @pytest.mark.parametrize("way", _ENDPOINTS)
 def test_endpoints_for_what_is_there(way: str) -> None:
     """Each part's own, for this account alone where a secret passes, behind the functions' group; the page has their reasons."""
-    made = {one["ServiceName"].rpartition(".")[2]: one for one in stack(way).of("AWS::EC2::VPCEndpoint").values()}
+    made = {one["ServiceName"].rpartition(".")[2]: one for one in deployed(way).of("AWS::EC2::VPCEndpoint").values()}
     assert made.keys() == _ENDPOINTS[way]
     page = (checkout() / "docs/deploy.md").read_text(encoding="utf-8")
     for name, one in made.items():
@@ -210,12 +210,12 @@ def test_endpoints_for_what_is_there(way: str) -> None:
         document = one.get("PolicyDocument")
         conditions = [statement["Condition"] for statement in document["Statement"]] if document else []
         assert conditions == ([] if name == "sts" else [{"StringEquals": {"aws:PrincipalAccount": "123456789012"}}])
-    doors = [one for one in stack(way).of("AWS::EC2::SecurityGroupIngress").values() if one["ToPort"] == 443]
+    doors = [one for one in deployed(way).of("AWS::EC2::SecurityGroupIngress").values() if one["ToPort"] == 443]
     assert len(doors) == bool(made)
 
 
 def _called(way: str) -> list[str]:
-    made = stack(way)
+    made = deployed(way)
     (api,) = made.of("AWS::ApiGatewayV2::Api").values()
     uri = api["Body"]["paths"]["/records"]["get"]["x-amazon-apigateway-integration"]["uri"]
     return [uri.split("/functions/")[1].partition("/")[0], made.resources["RecordsApiPermission"]["Properties"]["FunctionName"]]
@@ -225,17 +225,17 @@ def test_snapstart_is_for_a_published_version() -> None:
     """The API and its permission then name the alias, and a new label replaces the version and changes the function."""
     assert _called("records") == ["RecordsFunction.Arn"] * 2
     assert _called("records with SnapStart") == ["RecordsAlias"] * 2
-    made = stack("records with SnapStart").resources
+    made = deployed("records with SnapStart").resources
     assert made["RecordsFunction"]["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert made["RecordsVersion"]["Properties"]["Description"] == "1.2.0"
     assert made["RecordsFunction"]["Properties"]["Description"].endswith(" (1.2.0)")
-    plain = stack("records").resources["RecordsFunction"]["Properties"]
+    plain = deployed("records").resources["RecordsFunction"]["Properties"]
     assert (plain["SnapStart"], plain["Description"][-6:]) == ({"ApplyOn": "None"}, "for it")
 
 
 def test_the_api_is_held_back() -> None:
     """By a rate and a burst that the deployer chooses, with a line for each request."""
-    (stage,) = stack("records").of("AWS::ApiGatewayV2::Stage").values()
+    (stage,) = deployed("records").of("AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 20, "ThrottlingRateLimit": 10}
     assert json.loads(stage["AccessLogSettings"]["Format"])["status"] == "$context.status"
     assert stage["AccessLogSettings"]["DestinationArn"] == "ApiLogGroup.Arn"

@@ -76,7 +76,7 @@ def whole(way: str) -> dict[str, Any]:
 
 
 @cache
-def stack(way: str) -> Deployed:
+def deployed(way: str) -> Deployed:
     """What CloudFormation makes of that; nobody changes it."""
     return Deployed(whole(way), **WAYS[way])
 
