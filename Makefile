@@ -43,8 +43,8 @@ up: setup ## Start the local stack and leave it running
 down: setup ## Stop what 'make up' or an interrupted run left behind
 	@$(VAULTGATE) down
 
-layer: setup ## Build build/layer/ and build/vaultgate-layer.zip
-	@$(VAULTGATE) layer build
+layer: setup ## Build build/layer/ and build/vaultgate-layer.zip; RELEASE=1 makes what is handed to others, in build/release/
+	@$(VAULTGATE) layer build $(if $(RELEASE),--release)
 
 test: setup layer ## Set up everything and run the whole test suite
 	@$(VAULTGATE) up --only-fetch

@@ -34,7 +34,14 @@ class Refusal(Exception):
 
 
 def judge(
-    headers: Message, body: bytes, now_s: float, keys: dict[str, tuple[str, str]] | None, *, region: str, service: str
+    headers: Message,
+    body: bytes,
+    now_s: float,
+    keys: dict[str, tuple[str, str]] | None,
+    *,
+    region: str,
+    service: str,
+    line: tuple[str, str] = ("POST", "/"),
 ) -> None:
     """Look at a request's signature.
 
@@ -45,6 +52,7 @@ def judge(
         keys: access key to (secret key, session token or ""); None takes any signature in the right form and time.
         region: where the service is.
         service: its name in signatures.
+        line: the request's method and target.
 
     Raises:
         Refusal: as the service words it.
@@ -68,13 +76,13 @@ def judge(
     secret, token = keys.get(found["key"], ("", ""))
     if not secret or headers.get("X-Amz-Security-Token", "") != token:
         raise Refusal(400, "UnrecognizedClientException", "The security token included in the request is invalid.")
-    if _signature(headers, body, found, signed_at, secret) != found["signature"]:
+    if _signature(headers, body, found, secret, line) != found["signature"]:
         raise Refusal(400, "InvalidSignatureException", "The request signature we calculated does not match the one provided.")
 
 
-def _signature(headers: Message, body: bytes, found: re.Match[str], signed_at: str, secret: str) -> str:
+def _signature(headers: Message, body: bytes, found: re.Match[str], secret: str, line: tuple[str, str]) -> str:
     signed = {name: headers[name] for name in found["headers"].split(";")}
-    request = AWSRequest("POST", f"http://{headers['Host']}/", headers=signed, data=body)
-    request.context["timestamp"] = signed_at
+    request = AWSRequest(line[0], f"http://{headers['Host']}{line[1]}", headers=signed, data=body)
+    request.context["timestamp"] = headers.get("X-Amz-Date", "")
     signer = SigV4Auth(Credentials(found["key"], secret), found["service"], found["region"])
     return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))

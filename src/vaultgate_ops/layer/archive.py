@@ -6,6 +6,7 @@ the modes that they have. Unpacked, they are what Lambda puts on /opt, modes inc
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import stat
 import zipfile
@@ -46,3 +47,8 @@ def unpack(archive: Path, folder: Path) -> None:
 def sha256(archive: Path) -> str:
     """Its hash in hexadecimal, as `sha256sum` prints it."""
     return hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
+def code_sha256(archive: Path) -> str:
+    """Its hash as Lambda shows it (`CodeSha256`): in base64."""
+    return base64.b64encode(hashlib.sha256(archive.read_bytes()).digest()).decode()

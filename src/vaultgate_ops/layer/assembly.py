@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import shutil
 import tempfile
@@ -63,11 +62,6 @@ class Layer:
     manifest: Manifest
     interpreters: tuple[Interpreter, ...]
     missing: tuple[str, ...]
-
-    @property
-    def code_sha256(self) -> str:
-        """The hash as Lambda shows it (`CodeSha256`): base64."""
-        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
 
 
 def build(

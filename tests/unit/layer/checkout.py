@@ -59,8 +59,8 @@ def build(
     architectures: Sequence[str] = (),
 ) -> Layer:
     """Build its layer. There is no extension in it, so it can't live a life: the trial has tests of its own."""
-    return layer.build(checkout, environ, reporter or Silent(), versions, architectures, trial=_untried)
+    return layer.build(checkout, environ, reporter or Silent(), versions, architectures, trial=untried)
 
 
-def _untried(opt: Path, interpreters: Sequence[Interpreter]) -> None:
+def untried(opt: Path, interpreters: Sequence[Interpreter]) -> None:
     """Believe in it."""

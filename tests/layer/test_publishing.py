@@ -1,0 +1,248 @@
+"""`vaultgate layer publish` against an AWS that checks signatures and policies, in regions of which some may be down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+import zipfile
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from tests.simulators.lambda_regions import PUBLISHER, READER, lambda_regions
+
+from vaultgate_ops.errors import CheckFailed, Missing, UsageProblem
+from vaultgate_ops.layer import archive, manifest
+from vaultgate_ops.layer.publishing import Order, check_regions
+from vaultgate_ops.local import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.simulators.lambda_regions import LambdaRegions
+
+    Publish = Callable[..., subprocess.CompletedProcess[str]]
+
+ZIP = paths.build_folder() / "vaultgate-layer.zip"
+HERE, THERE, FAR = "eu-central-1", "us-east-1", "ap-southeast-2"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaRegions]:
+    """AWS Lambda; each test publishes a layer of its own."""
+    with lambda_regions(tmp_path_factory.mktemp("aws")) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(service: LambdaRegions) -> LambdaRegions:
+    """The same, with every region up and no call counted."""
+    service.down.clear()
+    service.calls.clear()
+    return service
+
+
+@pytest.fixture
+def name() -> str:
+    """A layer that nobody has published yet."""
+    return f"vaultgate-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def publish(aws: LambdaRegions, name: str) -> Publish:
+    """Runs the command line as a user does, with an identity's own credentials."""
+
+    def run(*arguments: str, keys: tuple[str, str] = PUBLISHER) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "AWS_ACCESS_KEY_ID": keys[0],
+            "AWS_SECRET_ACCESS_KEY": keys[1],
+        }
+        command = [Path(sys.executable).with_name("vaultgate"), "layer", "publish", "--name", name, *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=paths.checkout(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+def regions(*names: str) -> list[str]:
+    """Options."""
+    return [word for name in names for word in ("--region", name)]
+
+
+def arn(region: str, name: str, version: int = 1) -> str:
+    """Of a version in the emulated account."""
+    return f"arn:aws:lambda:{region}:123456789012:layer:{name}:{version}"
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """What it printed as JSON."""
+    document: list[dict[str, Any]] = json.loads(done.stdout)
+    return document
+
+
+@contextmanager
+def lambda_of(aws: LambdaRegions, region: str) -> Iterator[Any]:
+    """The service, for a look behind the command."""
+    keys = {"aws_access_key_id": PUBLISHER[0], "aws_secret_access_key": PUBLISHER[1]}
+    with closing(boto3.client("lambda", region_name=region, endpoint_url=aws.endpoint, **keys)) as client:
+        yield client
+
+
+def test_every_region_gets_the_artefact_with_what_its_manifest_says(publish: Publish, aws: LambdaRegions, name: str) -> None:
+    """Two regions, a line with its ARN for each; runtimes, architectures and hash are those of the zip."""
+    done = publish(*regions(HERE, THERE))
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        [HERE, "published", arn(HERE, name)],
+        [THERE, "published", arn(THERE, name)],
+    ]
+    with lambda_of(aws, HERE) as client:
+        there = client.get_layer_version(LayerName=name, VersionNumber=1)
+    said = manifest.read(ZIP)
+    assert there["Content"]["CodeSha256"] == archive.code_sha256(ZIP)
+    assert there["CompatibleRuntimes"] == list(said.runtimes)
+    assert there["CompatibleArchitectures"] == ["arm64", "x86_64"]
+    assert said.version in there["Description"]
+
+
+def test_a_dry_run_names_the_calls_and_makes_none(publish: Publish, aws: LambdaRegions, name: str) -> None:
+    """Each call with its parameters, the zip by its hash; nothing is written, and the real run then makes these calls."""
+    arguments = [*regions(HERE), "--share", "210987654321", "--share", "o-a1b2c3d4e5", "--json"]
+    dry = publish(*arguments, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    (region,) = told(dry)
+    assert (region["state"], region["arn"], aws.written()) == ("published", None, [])
+    first, *grants = region["calls"]
+    assert first["call"] == "PublishLayerVersion"
+    assert first["parameters"]["LayerName"] == name
+    assert first["parameters"]["CodeSha256"] == archive.code_sha256(ZIP)
+    assert [grant["parameters"]["VersionNumber"] for grant in grants] == ["the new one"] * 2
+    assert (grants[0]["parameters"]["Principal"], grants[1]["parameters"]["OrganizationId"]) == ("210987654321", "o-a1b2c3d4e5")
+    done = publish(*arguments)
+    assert done.returncode == 0, done.stderr
+    (real,) = told(done)
+    assert [call["call"] for call in real["calls"]] == [call["call"] for call in region["calls"]]
+    assert aws.written() == [HERE] * 3
+
+
+def test_a_dry_run_says_it_in_words(publish: Publish) -> None:
+    """Without --json each call is a line below its region."""
+    done = publish(*regions(HERE), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    first, call = done.stdout.splitlines()
+    assert first.split() == [HERE, "would", "be", "published", "-"]
+    assert call.startswith('    PublishLayerVersion {"LayerName": ')
+
+
+def test_a_region_that_is_down_is_named_and_the_same_command_goes_on(publish: Publish, aws: LambdaRegions, name: str) -> None:
+    """The others get theirs, the exit code is not 0, and the second run publishes in the one that lacked it alone."""
+    aws.down.add(THERE)
+    done = publish(*regions(HERE, THERE, FAR))
+    assert done.returncode == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        [HERE, "published"],
+        [THERE, "failed"],
+        [FAR, "published"],
+    ]
+    assert f"1 of 3 regions failed. {THERE}: " in done.stderr
+    assert "the region is down" in done.stderr
+    assert "give the same command again" in done.stderr
+    aws.down.clear()
+    aws.calls.clear()
+    again = publish(*regions(HERE, THERE, FAR))
+    assert again.returncode == 0, again.stderr
+    assert [line.split() for line in again.stdout.splitlines()] == [
+        [HERE, "already", "there", arn(HERE, name)],
+        [THERE, "published", arn(THERE, name)],
+        [FAR, "already", "there", arn(FAR, name)],
+    ]
+    assert aws.written() == [THERE]
+
+
+def test_another_artefact_becomes_the_next_version(publish: Publish, aws: LambdaRegions, name: str, tmp_path: Path) -> None:
+    """A zip with other bytes, or declared otherwise, is another version; the newest is what counts."""
+    assert publish(*regions(HERE)).returncode == 0
+    other = tmp_path / "other.zip"
+    other.write_bytes(ZIP.read_bytes())
+    with zipfile.ZipFile(other, "a") as packed:
+        packed.writestr("another", "")
+    done = publish(*regions(HERE), "--archive", str(other))
+    assert arn(HERE, name, 2) in done.stdout, done.stderr
+    back = publish(*regions(HERE))
+    assert arn(HERE, name, 3) in back.stdout, back.stderr
+    with lambda_of(aws, HERE) as client:
+        assert len(client.list_layer_versions(LayerName=name)["LayerVersions"]) == 3
+
+
+def test_sharing_is_done_once_also_for_a_version_that_is_there(publish: Publish, aws: LambdaRegions) -> None:
+    """A version that was published before gets the permission it lacks, and only that."""
+    assert publish(*regions(HERE)).returncode == 0
+    for expected in ([HERE], []):
+        aws.calls.clear()
+        done = publish(*regions(HERE), "--share", "210987654321")
+        assert done.returncode == 0, done.stderr
+        assert aws.written() == expected
+
+
+def test_everybody_is_asked_for_aloud(publish: Publish, aws: LambdaRegions) -> None:
+    """Without a terminal and without --yes nothing happens, and the error says what it would mean; with --yes it does."""
+    done = publish(*regions(HERE), "--share", "public")
+    assert (done.returncode, aws.calls) == (2, [])
+    assert "Every AWS account will be able to use the layer" in done.stderr
+    assert "--yes" in done.stderr
+    done = publish(*regions(HERE), "--share", "public", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    grant = told(done)[0]["calls"][1]["parameters"]
+    assert (grant["Principal"], "OrganizationId" in grant) == ("*", False)
+
+
+def test_who_may_only_look_gets_a_dry_run_and_no_more(publish: Publish) -> None:
+    """The real run ends with exit code 5, and names the action that the identity lacks."""
+    assert publish(*regions(HERE), "--dry-run", keys=READER).returncode == 0
+    done = publish(*regions(HERE), keys=READER)
+    assert done.returncode == 5
+    assert "lambda:PublishLayerVersion" in done.stderr
+
+
+@pytest.mark.parametrize("keys", [(PUBLISHER[0], "wrong"), ("AKIANOBODY", "nobody")])
+def test_wrong_keys_are_denied(publish: Publish, keys: tuple[str, str]) -> None:
+    """Exit code 5 for a signature that doesn't hold, and for nobody."""
+    assert publish(*regions(HERE), keys=keys).returncode == 5
+
+
+@pytest.mark.parametrize("region", ["frankfurt", "eu-central", "EU-CENTRAL-1", ""])
+def test_what_is_no_region_is_refused(region: str) -> None:
+    """Before anything is asked."""
+    with pytest.raises(UsageProblem, match="is no region of AWS"):
+        check_regions([HERE, region])
+
+
+def test_a_region_that_is_named_twice_counts_once() -> None:
+    """And they keep their order."""
+    assert check_regions([THERE, HERE, THERE]) == (THERE, HERE)
+
+
+@pytest.mark.parametrize("share", ["1234", "o-x", "everybody"])
+def test_sharing_with_what_aws_does_not_know_is_refused(share: str) -> None:
+    """An account has 12 digits, an organization an id."""
+    with pytest.raises(UsageProblem, match="can't be shared with"):
+        Order("vaultgate", ZIP, (share,))
+
+
+def test_only_a_layer_of_vaultgate_is_published(tmp_path: Path) -> None:
+    """A zip without a manifest is refused, a missing one is missing, and so is a name that Lambda wouldn't take."""
+    (tmp_path / "some.zip").write_text("")
+    with pytest.raises(CheckFailed, match="no layer of Vaultgate"):
+        Order("vaultgate", tmp_path / "some.zip")
+    with pytest.raises(Missing, match="There is no"):
+        Order("vaultgate", tmp_path / "none.zip")
+    with pytest.raises(UsageProblem, match="no name of a layer"):
+        Order("vault gate", ZIP)
