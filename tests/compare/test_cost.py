@@ -91,12 +91,6 @@ def test_a_price_that_nobody_publishes_leaves_a_scenario_without_a_total() -> No
     assert cost.total(scenario, at(calls=0)) == pytest.approx(2 * 730)
 
 
-def test_measured_bytes_of_audit_take_the_place_of_the_assumed() -> None:
-    """Twice the bytes for a call, twice the gigabytes; nothing else of the bill moves."""
-    [doubled] = [one for one in cost.table(PRICES, 2 * 2782)["scenarios"] if one["id"] == "vault-ec2"]
-    assert cost.total(doubled, at(calls=1_000_000)) == pytest.approx(273.565 + 0.564 * 0.50 + 3 * 5.564 * 0.03)
-
-
 def test_the_break_even_is_the_first_number_of_secrets_that_is_not_cheaper() -> None:
     """Without calls Vault's $273.565 are reached by 684 secrets at $0.40 in one environment: 683 cost $273.20."""
     even = cost.break_even(SCENARIOS["vault-ec2"], SCENARIOS["secretsmanager"], at(calls=0))

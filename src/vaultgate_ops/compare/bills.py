@@ -139,7 +139,7 @@ _PEAK: Final = Above(_BUSY / (HOURS * 3600), _CALLS, _STANDARD_RATE)
 _WAITING: Final = Part("Lambda waits for the store", "lambda.gb_second", _MEMORY_GB / 1000, (*_CALLS, "store_ms"))
 _ENDPOINT: Final = Part("Interface endpoint of the store, two zones", "endpoint.hour", _ZONES * HOURS, ("environments", "in_vpc"))
 _UNSEAL: Final = Part("KMS key that unseals", "kms.key", 1, ())
-AUDIT: Final = (
+_AUDIT: Final = (
     Part("Audit mirrored to CloudWatch Logs", "logs.ingested_gb", AUDIT_BYTES / 1e9, _CALLS),
     Part(f"The mirror kept for {_RETENTION_MONTHS} months", "logs.stored_gb", _RETENTION_MONTHS * AUDIT_BYTES / 1e9, _CALLS),
 )
@@ -164,7 +164,7 @@ SCENARIOS: Final = (
             Part("Load balancer", "elb.hour", HOURS, ()),
             Part("Endpoint of STS, three zones", "endpoint.hour", 3 * HOURS, ()),
             _UNSEAL,
-            *AUDIT,
+            *_AUDIT,
             _WAITING,
             _UPKEEP,
         ),
@@ -173,7 +173,7 @@ SCENARIOS: Final = (
         "vault-hcp",
         "vault",
         "HCP Vault Dedicated",
-        (Part("Cluster", "hcp.cluster_hour", HOURS, ()), *AUDIT, _WAITING, _UPKEEP),
+        (Part("Cluster", "hcp.cluster_hour", HOURS, ()), *_AUDIT, _WAITING, _UPKEEP),
     ),
     Scenario(
         "secretsmanager",

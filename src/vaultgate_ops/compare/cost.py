@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from vaultgate_ops.compare.bills import ASSUMPTIONS, AUDIT, AUDIT_BYTES, LEFT_OUT, SCENARIOS, USAGES, VARIABLES, Scenario
+from vaultgate_ops.compare.bills import ASSUMPTIONS, LEFT_OUT, SCENARIOS, USAGES, VARIABLES, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,24 +23,18 @@ MOST_SECRETS: Final = 1_000_000
 """How far a break-even is looked for."""
 
 
-def table(prices: Prices, audit_bytes: float = AUDIT_BYTES) -> dict[str, Any]:
-    """Everything the sum needs, as JSON values; the page's script gets the same.
-
-    Args:
-        prices: of the parts.
-        audit_bytes: that one call to Vault adds to its audit, where a comparison has measured it.
-    """
-    scale = audit_bytes / AUDIT_BYTES
+def table(prices: Prices) -> dict[str, Any]:
+    """Everything the sum needs, as JSON values; the page's script gets the same."""
     return {
         **prices.as_json(),
-        "variables": [asdict(variable) for variable in VARIABLES],
+        "variables": [{**asdict(variable), "stops": list(variable.stops)} for variable in VARIABLES],
         "assumptions": list(ASSUMPTIONS),
         "left_out": list(LEFT_OUT),
-        "scenarios": [_scenario(scenario, prices, scale) for scenario in SCENARIOS],
+        "scenarios": [_scenario(scenario, prices) for scenario in SCENARIOS],
     }
 
 
-def _scenario(scenario: Scenario, prices: Prices, audit_scale: float) -> dict[str, Any]:
+def _scenario(scenario: Scenario, prices: Prices) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     for part in scenario.parts:
         price = prices.by_id.get(part.price)
@@ -49,10 +43,10 @@ def _scenario(scenario: Scenario, prices: Prices, audit_scale: float) -> dict[st
                 "title": part.title,
                 "price": part.price or None,
                 "usd_each": 1.0 if price is None else price.each(),
-                "coefficient": part.coefficient * (audit_scale if part in AUDIT else 1),
+                "coefficient": part.coefficient,
                 "factors": list(part.factors),
                 "free": part.free + (0 if price is None else price.free),
-                "above": None if part.above is None else asdict(part.above),
+                "above": None if part.above is None else {**asdict(part.above), "factors": list(part.above.factors)},
             }
         )
     missing = sorted({part["price"] for part in parts if part["usd_each"] is None})
@@ -121,9 +115,9 @@ def break_even(first: Mapping[str, Any], second: Mapping[str, Any], at: Mapping[
     return low
 
 
-def reading(prices: Prices, audit_bytes: float = AUDIT_BYTES) -> dict[str, Any]:
+def reading(prices: Prices) -> dict[str, Any]:
     """The table with its totals at some uses and its break-even lines, as it stands in a result."""
-    whole = table(prices, audit_bytes)
+    whole = table(prices)
     by_id = {scenario["id"]: scenario for scenario in whole["scenarios"]}
     vault, rival = by_id["vault-ec2"], by_id["secretsmanager"]
     lines = [

@@ -1,0 +1,239 @@
+"""A figure in words, a document as CSV, Markdown and lines for a terminal.
+
+Rules: pure. No number leaves here without its tag, and no published one without its day and place. What could not be had is
+said in words, never as 0 or a dash. Text of others is escaped for what it goes into.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+TAGS: Final = {"measured-here": "measured here", "computed": "computed", "published": "published"}
+MEANINGS: Final = {
+    "measured-here": "seen on the machine named below, in this comparison or in the test that is named",
+    "computed": "follows from measured or published figures by a formula that is shown",
+    "published": "somebody else's figure, with the day it was read and where",
+}
+DIMENSIONS: Final = {
+    "cold_start": "Cold start",
+    "reads": "Reads",
+    "staleness": "Staleness",
+    "leak": "Life of a leaked credential",
+    "outage": "Outage of the store",
+    "audit": "Audit",
+    "blast_radius": "Blast radius",
+    "throttling": "Throttling",
+}
+LOOPBACK: Final = (
+    "Times were taken on one machine's loopback. They compare ways of reading with each other on that machine."
+    " They are not AWS's times."
+)
+_SMALL: Final = 0.001
+
+
+def figure(value: object, unit: str = "") -> str:
+    """A value with its unit, rounded to what a reader can use: three digits, all of them from 100 on."""
+    if value is None:
+        return "no figure"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if unit.startswith("USD"):
+            return f"${value:,.2f}{unit.removeprefix('USD')}"
+        return f"{number(value)} {unit}".strip()
+    return str(value)
+
+
+def number(value: float) -> str:
+    """With three digits that count, and commas between thousands."""
+    if value == 0:
+        return "0"
+    if abs(value) < _SMALL:
+        return f"{value:.2g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def tag(one: Mapping[str, Any]) -> str:
+    """Where a figure comes from, as it stands beside it."""
+    words = TAGS[one["tag"]]
+    source = one.get("source")
+    if source and "url" in source and one["tag"] == "published":
+        return f"{words} {source['date']}, {urlsplit(source['url']).hostname}"
+    return words
+
+
+def name(words: str) -> str:
+    """A measurement's name as people write it."""
+    text = words.replace("_", " ")
+    return re.sub(r"\bp(\d\d)\b", lambda found: f"{found[1]}th percentile" if found[1] != "50" else "median", text)
+
+
+def moment(made: str) -> str:
+    """An instant for people, in UTC; what is no instant stays as it is."""
+    try:
+        return dt.datetime.fromisoformat(made).astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return made
+
+
+def conditions(one: Mapping[str, Any]) -> str:
+    """What a figure holds under."""
+    return ", ".join(f"{name(key)} {figure(value)}" for key, value in one["conditions"].items())
+
+
+def title_of(document: Mapping[str, Any], contender: str) -> str:
+    """A contender or a store, for people."""
+    titles: dict[str, str] = {one["id"]: f"{document['stores'][one['store']]}: {one['title']}" for one in document["contenders"]}
+    return titles.get(contender) or str(document["stores"].get(contender, contender))
+
+
+def as_csv(document: Mapping[str, Any]) -> str:
+    """Every measurement, one line each; series are left to the JSON.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    columns = ("dimension", "contender", "name", "value", "unit", "tag", "samples", "place", "note")
+    writer.writerow(["pointer", *columns, "conditions", "source", "source_date"])
+    for at, one in enumerate(document["measurements"]):
+        source = one["source"] or {}
+        row = [*(one[column] for column in columns), json.dumps(one["conditions"], sort_keys=True)]
+        row += [source.get("url", ""), source.get("date", "")]
+        writer.writerow([f"/measurements/{at}", *("" if cell is None else _harmless(cell) for cell in row)])
+    return out.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def as_markdown(document: Mapping[str, Any]) -> str:
+    """The verdicts, the figures and where they come from, for a repository."""
+    return "\n".join(_markdown(document)) + "\n"
+
+
+def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
+    judged = document["verdicts"]
+    yield from (f"Made {_md(moment(document['made']))}, mode {_md(document['mode'])}, target {_md(document['target'])}.", "")
+    if document["target"] == "local":
+        yield from (LOOPBACK, "")
+    yield from _table(["choose", "when", "because"], [_verdict_row(one) for one in judged["verdicts"]])
+    yield from ("", "### Rules", "")
+    for rule in judged["rules"]:
+        yield f"- `{_md(rule['id'])}`: {_md(rule['text'])}"
+    for dimension, title in DIMENSIONS.items():
+        rows = [
+            [
+                _md(title_of(document, one["contender"])),
+                _md(", ".join(filter(None, (name(one["name"]), conditions(one))))),
+                f"{_md(figure(one['value'], one['unit']))} ({_md(tag(one))})",
+                _md(one["note"]),
+            ]
+            for one in document["measurements"]
+            if one["dimension"] == dimension
+        ]
+        if rows:
+            yield from ("", f"### {title}", "", *_table(["of", "figure", "value", "note"], rows))
+    yield from ("", "### Cost a month", "", *_costs(document["cost"]))
+    yield from ("", "### What each can do", "", *_features(document["features"]))
+    absent = [one for one in document["contenders"] if not one["ran"]]
+    if absent:
+        rows = [[_md(title_of(document, one["id"])), _md(one["why_not"])] for one in absent]
+        yield from ("", "### What could not run", "", *_table(["contender", "why"], rows))
+    facts = {**document["machine"], **document["versions"]}
+    yield from ("", "### Machine", "", *_table(["fact", "value"], [[_md(key), _md(value)] for key, value in facts.items()]))
+
+
+def _verdict_row(one: Mapping[str, Any]) -> list[str]:
+    chosen = ", ".join(cell["store_title"] for cell in one["cells"] if cell["wins"]) if one["choose"] else one["why"]
+    cells = "; ".join(
+        f"{_md(cell['title'])}: {_md(figure(cell['value'], cell['unit']))} ({_md(tag(cell))}, `{_md(cell['pointer'])}`)"
+        for cell in one["cells"]
+    )
+    return [_md(chosen), f"{_md(one['when'])} (rule `{_md(one['id'])}`)", cells]
+
+
+def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
+    titles = [scenario["title"] for scenario in cost["scenarios"]]
+    rows = [
+        [
+            _md(usage["title"]),
+            *(f"{figure(usage['totals'][one['id']], 'USD')} ({TAGS[cost['tag']]})" for one in cost["scenarios"]),
+        ]
+        for usage in cost["usages"]
+    ]
+    yield from _table(["use", *map(_md, titles)], rows)
+    yield from ("", f"Prices of {_md(cost['region'])}:", "")
+    yield from _table(
+        ["price", "USD", "for", "read", "source"],
+        [
+            [
+                _md(key),
+                "not published" if one["usd"] is None else f"{one['usd']} ({TAGS['published']})",
+                f"{number(one['per'])} {_md(one['unit'])}",
+                f"{one['date']}, {one['standing']}",
+                _md(one["source"]),
+            ]
+            for key, one in cost["prices"].items()
+        ],
+    )
+
+
+def _features(features: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        [_md(row["title"]), *(_md(f"{cell['can']}: {cell['text']}".removesuffix(": ")) for cell in row["cells"].values())]
+        for row in features["rows"]
+    ]
+    yield from _table(["", *map(_md, features["stores"].values())], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _md(text: object) -> str:
+    """Text of others in a cell of a Markdown table: no cell, no tag, no link, no line of its own."""
+    return re.sub(r"([\\`*_|<>\[\]&])", r"\\\1", " ".join(str(text).split()))
+
+
+def as_lines(document: Mapping[str, Any]) -> str:
+    """The verdicts for a terminal: plain lines, no control characters of others."""
+    return "\n".join(_plain(line) for line in _lines(document)) + "\n"
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Made {moment(document['made'])}, mode {document['mode']}, target {document['target']}"
+    if document["target"] == "local":
+        yield LOOPBACK
+    for one in document["verdicts"]["verdicts"]:
+        yield ""
+        if one["choose"]:
+            yield f"Choose {' or '.join(cell['store_title'] for cell in one['cells'] if cell['wins'])}"
+            yield f"  when {one['when']}"
+        else:
+            yield f"When {one['when']}"
+            yield f"  {one['why']}"
+        for cell in one["cells"]:
+            mark = "*" if cell["wins"] and one["choose"] else " "
+            yield f"  {mark} {cell['title']}: {figure(cell['value'], cell['unit'])} ({tag(cell)})"
+        yield f"    rule {one['id']}"
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())
