@@ -49,8 +49,8 @@ def test_plan_apply_and_again(environ: dict[str, str], accounts: Accounts) -> No
     lines = planned.stdout.splitlines()
     assert lines[0] == "+ sys/audit/file  (audit device)"
     assert "    + password                 (hidden)" in lines
-    assert lines[-1] == "12 changes (12 to create)"
-    assert made.stdout.splitlines() == [*lines, "done: 12 changes (12 to create)"]
+    assert lines[-1] == "13 changes (13 to create)"
+    assert made.stdout.splitlines() == [*lines, "done: 13 changes (13 to create)"]
     assert again.stdout == "0 changes\n"
     assert accounts.password not in planned.stdout + made.stdout + made.stderr
 
@@ -71,7 +71,7 @@ def test_variables_on_the_command_line_win(environ: dict[str, str], tmp_path: Pa
 @pytest.mark.stack
 def test_a_plan_that_the_token_may_not_carry_out_says_so(environ: dict[str, str], vault: VaultServer) -> None:
     """The plan is shown, then the missing privileges; exit code 5."""
-    reads = ("sys/audit", "sys/auth", "sys/mounts", "sys/policies/acl/records")
+    reads = ("sys/audit", "sys/auth", "sys/mounts", "sys/policies/acl/records", "sys/policies/password/mysql")
     with vault.client() as root:
         policy = "".join(f'path "{path}" {{ capabilities = ["read", "sudo"] }}\n' for path in reads)
         root.sys.create_or_update_policy("reader", policy)
@@ -80,9 +80,9 @@ def test_a_plan_that_the_token_may_not_carry_out_says_so(environ: dict[str, str]
     planned = vaultgate({**environ, "VAULT_TOKEN": token}, "--plan")
 
     assert planned.returncode == 5
-    assert planned.stdout.splitlines()[-1] == "12 changes (12 to create)"
+    assert planned.stdout.splitlines()[-1] == "13 changes (13 to create)"
     said = planned.stderr.splitlines()
-    assert said[0] == "error: the token lacks 12 privileges to make these changes; nothing was changed:"
+    assert said[0] == "error: the token lacks 13 privileges to make these changes; nothing was changed:"
     assert "  sys/audit/file: sudo, update" in said
     assert "  sys/policies/acl/records: update" in said
     assert said[-1].startswith("fix: grant them; docs/bootstrap.md")

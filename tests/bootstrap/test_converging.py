@@ -25,6 +25,7 @@ pytestmark = pytest.mark.stack
 EVERYTHING = [
     "sys/audit/file",
     "sys/policies/acl/records",
+    "sys/policies/password/mysql",
     "sys/auth/aws",
     "auth/aws/config/client",
     "auth/aws/role/records",
@@ -90,6 +91,7 @@ def test_a_run_that_broke_off_is_continued(root: hvac.Client, desired: Desired) 
 
 DRIFT: dict[str, dict[str, object]] = {
     "sys/policies/acl/records": {"policy": 'path "*" { capabilities = ["read", "sudo"] }'},
+    "sys/policies/password/mysql": {"policy": 'length = 8\nrule "charset" { charset = "abcdefgh" }'},
     "sys/mounts/auth/aws/tune": {"max_lease_ttl": "720h", "description": "mine"},
     "auth/aws/config/client": {"iam_server_id_header_value": "", "sts_region": "eu-west-1"},
     "auth/aws/role/records": {"token_policies": ["records", "admin"], "token_period": "1h", "token_no_default_policy": False},

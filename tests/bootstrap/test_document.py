@@ -153,11 +153,14 @@ def test_every_problem_is_told_at_once_with_its_line_and_the_nearest_name(tmp_pa
     ]
 
 
+WHOLE = "the file must be a mapping with the sections variables, audit, policies, password_policies, auth, secrets"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "the file must be a mapping with the sections variables, audit, policies, auth, secrets"),
-        ("- a\n- b\n", "the file must be a mapping with the sections variables, audit, policies, auth, secrets"),
+        ("", WHOLE),
+        ("- a\n- b\n", WHOLE),
         ("audit: []\n", "line 1, audit: must be a mapping of names"),
         ("variables: [A]\n", "line 1, variables: must be a mapping of names"),
         ("variables: {A: text}\n", "line 1, variables.A: must be a mapping: about, type, default, secret, pattern"),
@@ -169,6 +172,7 @@ def test_every_problem_is_told_at_once_with_its_line_and_the_nearest_name(tmp_pa
         ("audit: {file: {type: file}}\n", "line 1, audit.file: the audit device needs file_path"),
         ("audit: {file: {type: flie, file_path: /x}}\n", "line 1, audit.file.type: must be file, not 'flie'; did you mean file?"),
         ("audit: {file: {type: file, file_path: }}\n", "line 1, audit.file.file_path: has no value"),
+        ("password_policies: {a: [1]}\n", "line 1, password_policies.a: must be the path of an .hcl file, relative to this one"),
         ("policies: {a/: a.hcl}\n", "line 1, policies.a/: a name has letters, digits and _, and within it also - . /"),
         (
             "secrets: {d: {type: database, connections: {c: {connection_url: 'root:geheim@tcp(h)/'}}}}\n",

@@ -68,7 +68,7 @@ def test_the_documented_policy_is_enough_and_every_word_of_it_is_needed(
 
     while_empty = named_when_missing()
     with holder(vault, root, documented) as client:
-        assert len(bootstrap(client, desired, Silent())) == 12
+        assert len(bootstrap(client, desired, Silent())) == 13
         assert plan(client, desired) == []
     for path, by_hand in DRIFT.items():
         root.write_data(path, data=by_hand)
@@ -124,6 +124,7 @@ def test_what_cant_be_read_is_named_all_at_once(vault: VaultServer, root: hvac.C
         "sys/auth",
         "sys/mounts",
         "sys/policies/acl/records",
+        "sys/policies/password/mysql",
         "auth/aws/config/client",
         "auth/aws/role/records",
         "database/config/shop",

@@ -18,7 +18,7 @@ class Stage:
     """A scene of scripted parts on which everything goes well, until a test spoils one."""
 
     def __init__(self) -> None:
-        self.changes, self.pending, self.size = 12, 0, 1000
+        self.changes, self.pending, self.size = 13, 0, 1000
         self.counted, self.table_rows = 42, 42
         self.status = 200
         self.held: list[str] = []
@@ -95,7 +95,7 @@ def test_the_whole_story_is_told() -> None:
         "sandbox shut down",
         "audit log mirrored",
     ]
-    assert told[0].detail == "12 changes, 0 the second time"
+    assert told[0].detail == "13 changes, 0 the second time"
     assert told[3].detail == "42 rows, user v-1, expires in 590 s"
     assert told[5].detail == "still answers, new user v-2"
 

@@ -26,8 +26,12 @@ path "sys/audit/file" {
   capabilities = ["update", "sudo"]
 }
 
-# Policy.
+# Policy, and how passwords are made.
 path "sys/policies/acl/records" {
+  capabilities = ["read", "update"]
+}
+
+path "sys/policies/password/mysql" {
   capabilities = ["read", "update"]
 }
 

@@ -26,6 +26,13 @@ POLICY: Final = plain(
     hint="the policy's text is checked by Vault; correct the .hcl file",
 )
 
+PASSWORD_POLICY: Final = plain(
+    "password policy",
+    {"policy": Field(values.BLOCK, required=True)},
+    creates_with=UPDATE,
+    hint="Vault tries each policy by making a password; correct the .hcl file",
+)
+
 AWS_CLIENT: Final = plain(
     "AWS client configuration",
     {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from vaultgate_ops.bootstrap.kinds import Field, Kind
 
-_SECTIONS: Final = ("variables", "audit", "policies", "auth", "secrets")
+_SECTIONS: Final = ("variables", "audit", "policies", "password_policies", "auth", "secrets")
 _BELOW_AUTH: Final = {"aws": ("client", "roles")}
 _BELOW_SECRETS: Final = {"database": ("connections", "roles", "static_roles"), "kv": ("config", "seeds")}
 _NAME: Final = re.compile(r"\w([\w./-]*\w)?", re.ASCII)
@@ -61,6 +61,7 @@ def load(
     resources = (
         *reading.audit(raw.get("audit")),
         *reading.policies(raw.get("policies")),
+        *reading.password_policies(raw.get("password_policies")),
         *reading.auth(raw.get("auth")),
         *reading.secrets(raw.get("secrets")),
     )
@@ -91,18 +92,24 @@ class _Reading:
         for name, file, where in self._named(raw, ("policies",), mappings=False, folded=True):
             if name in _NOT_OURS:
                 self.findings.add(where, f"the policy {name} is Vault's own")
-            if not isinstance(file, str):
-                self.findings.add(where, "must be the path of an .hcl file, relative to this one")
-                continue
-            try:
-                text = (self.folder / file).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                self.findings.add(where, f"{self.folder / file} can't be read: {reason}")
-                continue
-            # Verbatim, no variables: the same file works with 'vault policy write'.
-            values = {"policy": contents.POLICY.fields["policy"].type.declared(text)}
-            yield Resource(contents.POLICY, f"sys/policies/acl/{name}", values)
+            yield from self._file(contents.POLICY, f"sys/policies/acl/{name}", file, where)
+
+    def password_policies(self, raw: object) -> Iterator[Resource]:
+        for name, file, where in self._named(raw, ("password_policies",), mappings=False):
+            yield from self._file(contents.PASSWORD_POLICY, f"sys/policies/password/{name}", file, where)
+
+    def _file(self, kind: Kind, path: str, file: object, where: tuple[str, ...]) -> Iterator[Resource]:
+        """A resource whose one field is a file's text, verbatim: the same file works with Vault's own command."""
+        if not isinstance(file, str):
+            self.findings.add(where, "must be the path of an .hcl file, relative to this one")
+            return
+        try:
+            text = (self.folder / file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            self.findings.add(where, f"{self.folder / file} can't be read: {reason}")
+            return
+        yield Resource(kind, path, {"policy": kind.fields["policy"].type.declared(text)})
 
     def auth(self, raw: object) -> Iterator[Resource]:
         for name, spec, where in self._named(raw, ("auth",)):
