@@ -93,6 +93,7 @@ class SimulatedParameterStore:
             "DeleteParameters": self._delete_several,
             "LabelParameterVersion": self._label,
             "ListTagsForResource": self._tags,
+            "AddTagsToResource": self._tag,
         }
 
     def call(self, operation: str, parameters: dict[str, Any], region: str = HOME) -> dict[str, Any]:
@@ -158,9 +159,8 @@ class SimulatedParameterStore:
         return {"Parameters": shown, **({"NextToken": str(more)} if more < len(numbers) else {})}
 
     def _describe(self, asked: dict[str, Any]) -> dict[str, Any]:
-        tags = [one["Key"].removeprefix("tag:") for one in asked.get("ParameterFilters", [])]
         state = self._state()
-        names = [name for name in sorted(state) if all(tag in state[name].tags for tag in tags)]
+        names = [name for name in sorted(state) if all(_fits(state[name], one) for one in asked.get("ParameterFilters", []))]
         start, size = int(asked.get("NextToken", 0)), asked.get("MaxResults", _PAGE)
         shown = []
         for name in names[start : start + size]:
@@ -222,6 +222,11 @@ class SimulatedParameterStore:
             self._delete({"Name": name})
         return {"DeletedParameters": there, "InvalidParameters": [name for name in asked["Names"] if name not in there]}
 
+    def _tag(self, asked: dict[str, Any]) -> dict[str, Any]:
+        parameter = self._found(asked["ResourceId"], self._parameters)
+        parameter.tags |= {tag["Key"]: tag["Value"] for tag in asked["Tags"]}
+        return {}
+
     def _label(self, asked: dict[str, Any]) -> dict[str, Any]:
         parameter = self._found(asked["Name"], self._parameters)
         number = asked.get("ParameterVersion") or parameter.latest
@@ -270,6 +275,18 @@ class SimulatedParameterStore:
         now = self._clock.wall()
         oldest = next((n for n, (at, _) in reversed(list(enumerate(self._past))) if at <= now - LONGEST_LAG_S), 0)
         self._past = [*self._past[oldest:], (now, copy.deepcopy(self._parameters))]
+
+
+def _fits(parameter: Parameter, asked: dict[str, Any]) -> bool:
+    key, values = asked["Key"], asked.get("Values", [])
+    if key == "Name" and asked.get("Option") == "Equals":
+        return parameter.name in values
+    if key == "Path" and asked.get("Option") == "Recursive":
+        return any(parameter.name.startswith(f"{value.rstrip('/')}/") for value in values)
+    if key.startswith("tag:"):
+        found = parameter.tags.get(key.removeprefix("tag:"))
+        return found is not None and (not values or found in values)
+    raise Refusal("InvalidFilterKey", "The specified key isn't valid.")
 
 
 def _told(parameter: Parameter, number: int, *, decrypted: bool) -> dict[str, Any]:

@@ -34,6 +34,9 @@ _MOST_VERSIONS = 100
 _LARGEST_VALUE = 65_536
 _RATE = re.compile(r"rate\((\d+) (hours?|days?)\)")
 _TOKEN = re.compile(r".{32,64}")
+_TAG = re.compile(r"[\w\s_.:/=+@-]+")
+_LONGEST_KEY, _LONGEST_TAG = 128, 256
+_SHORTEST_RECOVERY, _LONGEST_RECOVERY = 7, 30
 
 
 class Refusal(Exception):
@@ -83,6 +86,8 @@ class Secret:
     Attributes:
         replicas: regions that may read it.
         owner: the service that manages it, if one does.
+        deleted: when it was marked for deletion.
+        key: KMS key that it is encrypted with; empty for the account's own.
         foreign: its function runs under an assumed role, so that writes need the RotationToken.
     """
 
@@ -96,8 +101,10 @@ class Secret:
     replicas: tuple[str, ...] = ()
     owner: str = ""
     foreign: bool = False
-    deleted: bool = False
+    deleted: float | None = None
     rotated: float | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    key: str = ""
 
     def holder(self, stage: str) -> str | None:
         """The id of the version that has a label."""
@@ -117,7 +124,11 @@ class Secret:
         self.versions[version_id].stages.append(stage)
 
 
-_WORDS = {"ThrottlingException": "Rate exceeded", "AccessDeniedException": "The caller is not authorized to perform this action"}
+_WORDS = {
+    "ThrottlingException": ("Rate exceeded", 400),
+    "AccessDeniedException": ("The caller is not authorized to perform this action", 400),
+    "InternalServiceError": ("An error occurred on the server side.", 500),
+}
 _READS = frozenset({"GetSecretValue", "DescribeSecret", "ListSecretVersionIds"})
 
 
@@ -155,12 +166,16 @@ class SimulatedSecretsManager:
             "GetSecretValue": self._get,
             "DescribeSecret": self._describe,
             "ListSecretVersionIds": self._list_versions,
+            "ListSecrets": self._list,
             "PutSecretValue": self._put,
             "UpdateSecretVersionStage": self._move,
             "RotateSecret": self._rotate,
             "CancelRotateSecret": self._cancel,
             "ReplicateSecretToRegions": self._replicate,
             "DeleteSecret": self._delete,
+            "RestoreSecret": self._restore,
+            "TagResource": self._tag,
+            "UpdateSecret": self._update,
             "GetRandomPassword": self._random_password,
         }
 
@@ -175,7 +190,7 @@ class SimulatedSecretsManager:
             for (refused, code), times in self._refused.items():
                 if refused == operation and times > 0:
                     self._refused[refused, code] -= 1
-                    raise Refusal(code, _WORDS[code])
+                    raise Refusal(code, *_WORDS[code])
             serve = self._operations.get(operation)
             if serve is None:
                 raise Refusal("UnknownOperationException", "", 404)
@@ -191,6 +206,10 @@ class SimulatedSecretsManager:
     def throttle(self, operation: str, times: int) -> None:
         """Be too busy for the next calls of an operation."""
         self._refused[operation, "ThrottlingException"] += times
+
+    def break_down(self, operation: str, times: int) -> None:
+        """Fail inside at the next calls of an operation."""
+        self._refused[operation, "InternalServiceError"] += times
 
     def deny(self, operation: str, times: int) -> None:
         """Forbid the next calls of an operation."""
@@ -275,7 +294,9 @@ class SimulatedSecretsManager:
             **({"RotationRules": secret.rules} if secret.rules else {}),
             **({"OwningService": secret.owner} if secret.owner else {}),
             **({"LastRotatedDate": secret.rotated} if secret.rotated else {}),
-            **({"DeletedDate": self._clock.wall()} if secret.deleted else {}),
+            **({"DeletedDate": secret.deleted} if secret.deleted else {}),
+            **({"Tags": _tags(secret)} if secret.tags else {}),
+            **({"KmsKeyId": secret.key} if secret.key else {}),
         }
         if secret.replicas:
             told["PrimaryRegion"] = HOME
@@ -291,18 +312,38 @@ class SimulatedSecretsManager:
         ]
         return {"ARN": secret.arn, "Name": secret.name, "Versions": versions}
 
+    def _list(self, asked: dict[str, Any], region: str) -> dict[str, Any]:
+        start, size = int(asked.get("NextToken", 0)), asked.get("MaxResults", _MOST_VERSIONS)
+        if not 1 <= size <= _MOST_VERSIONS:
+            raise _bad_parameter("MaxResults must be 1 to 100.")
+        names = [
+            name
+            for name, secret in self._secrets.items()
+            if (asked.get("IncludePlannedDeletion") or not secret.deleted) and _fits(secret, asked.get("Filters", []))
+        ]
+        page = [self._describe({"SecretId": name}, region) for name in names[start : start + size]]
+        entries = [
+            {**{key: one[key] for key in one if key != "VersionIdsToStages"}, "SecretVersionsToStages": one["VersionIdsToStages"]}
+            for one in page
+        ]
+        more = start + len(page)
+        return {"SecretList": entries, **({"NextToken": str(more)} if more < len(names) else {})}
+
     # --- writes ---
 
     def _create(self, asked: dict[str, Any], region: str) -> dict[str, Any]:
         name = asked["Name"]
         value, token = _value_of(asked), asked.get("ClientRequestToken") or str(uuid.uuid4())
         known = self._secrets.get(name)
+        if known is not None and known.deleted:
+            raise _bad_request("You can't create this secret because a secret with this name is already scheduled for deletion.")
         if known is not None:
             if token in known.versions and known.versions[token].value == value:
                 return {"ARN": known.arn, "Name": name, "VersionId": token}
             raise Refusal("ResourceExistsException", f"The operation failed because the secret {name} already exists.")
         suffix = "".join(secrets.choice(string.ascii_letters) for _ in range(6))
         secret = Secret(name, f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
+        secret.tags, secret.key = _checked_tags(asked.get("Tags", [])), asked.get("KmsKeyId", "")
         self._secrets[name] = secret
         if value is None:
             return {"ARN": secret.arn, "Name": name}
@@ -403,10 +444,31 @@ class SimulatedSecretsManager:
         secret.replicas = (*secret.replicas, *(one["Region"] for one in asked["AddReplicaRegions"]))
         return {"ARN": secret.arn, "ReplicationStatus": [{"Region": one, "Status": "InSync"} for one in secret.replicas]}
 
+    def _update(self, asked: dict[str, Any], region: str) -> dict[str, Any]:
+        secret = self._writable(asked, region)
+        if "KmsKeyId" in asked:
+            secret.key = asked["KmsKeyId"]
+        if _value_of(asked) is not None:
+            return self._put(asked, region)
+        return {"ARN": secret.arn, "Name": secret.name}
+
+    def _tag(self, asked: dict[str, Any], region: str) -> dict[str, Any]:
+        secret = self._writable(asked, region)
+        secret.tags |= _checked_tags(asked["Tags"])
+        return {}
+
+    def _restore(self, asked: dict[str, Any], _region: str) -> dict[str, Any]:
+        secret = self._found(asked["SecretId"])
+        secret.deleted = None
+        return {"ARN": secret.arn, "Name": secret.name}
+
     def _delete(self, asked: dict[str, Any], region: str) -> dict[str, Any]:
         secret = self._writable(asked, region)
-        secret.deleted = True
-        return {"ARN": secret.arn, "Name": secret.name, "DeletionDate": self._clock.wall()}
+        days = asked.get("RecoveryWindowInDays", _LONGEST_RECOVERY)
+        if not _SHORTEST_RECOVERY <= days <= _LONGEST_RECOVERY:
+            raise _bad_parameter("RecoveryWindowInDays must be between 7 and 30 days (inclusive).")
+        secret.deleted = self._clock.wall()
+        return {"ARN": secret.arn, "Name": secret.name, "DeletionDate": self._clock.wall() + days * 86_400}
 
     def _random_password(self, asked: dict[str, Any], _region: str) -> dict[str, Any]:
         kinds = {
@@ -475,6 +537,24 @@ class SimulatedSecretsManager:
         # Whatever a read may still see, and the state before that.
         oldest = next((n for n, (at, _) in reversed(list(enumerate(self._past))) if at <= now - LONGEST_LAG_S), 0)
         self._past = [*self._past[oldest:], (now, copy.deepcopy(self._secrets))]
+
+
+def _checked_tags(tags: list[dict[str, str]]) -> dict[str, str]:
+    for tag in tags:
+        fits = _TAG.fullmatch(tag["Key"]) and _TAG.fullmatch(tag["Value"] or "x")
+        if not fits or tag["Key"].startswith("aws:") or len(tag["Key"]) > _LONGEST_KEY or len(tag["Value"]) > _LONGEST_TAG:
+            raise _bad_parameter(f"The tag {tag['Key']!r} isn't valid.")
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _tags(secret: Secret) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in secret.tags.items()]
+
+
+def _fits(secret: Secret, filters: list[dict[str, Any]]) -> bool:
+    """Whether a listing's filters let a secret through: they match beginnings."""
+    texts = {"tag-key": list(secret.tags), "tag-value": list(secret.tags.values()), "name": [secret.name]}
+    return all(any(text.startswith(value) for text in texts[one["Key"]] for value in one["Values"]) for one in filters)
 
 
 def _value_of(asked: dict[str, Any]) -> tuple[str, str] | None:

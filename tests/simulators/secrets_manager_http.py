@@ -1,4 +1,4 @@
-"""The HTTP side of the simulated Secrets Manager: boto3 speaks to it as to the service.
+"""The HTTP side of the simulated Secrets Manager and Parameter Store: boto3 speaks to them as to the services.
 
 Rules: AWS JSON 1.1 and nothing else; the region is the one that the request was signed for; an answer may be lost after the
 work was done, which a client sees as a connection that ends.
@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from tests.simulators.secrets_manager import HOME, Refusal, SimulatedSecretsManager
+from tests.simulators.secrets_manager import HOME, Refusal
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/secretsmanager/aws4_request")
-_TARGET = "secretsmanager."
+    from tests.simulators.secrets_manager import SimulatedSecretsManager
+
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/(?:secretsmanager|ssm)/aws4_request")
 
 
 class Lost(ConnectionError):
@@ -44,7 +45,7 @@ class Door:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
-        operation = request.headers.get("X-Amz-Target", "").removeprefix(_TARGET)
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         try:
             body, status = self._serve(operation, request), 200
         except Refusal as refusal:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import boto3
 import click
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.rotate_parameter import parameter
+from vaultgate_ops.cli.rotate_report import report
+from vaultgate_ops.cli.rotate_wave import wave
+from vaultgate_ops.cli.rotation_doors import REGION, hand
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
-from vaultgate_ops.rotation.by_hand import ByHand
 from vaultgate_ops.rotation.outlook import outlook
-from vaultgate_ops.rotation.rotation import STRATEGIES, build
-from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.survey import Survey
 
 _SECRET = click.argument("secret")
-_REGION = click.option("--region", help="Where the secret is; else AWS_REGION or the profile's.")
 
 
 @click.group()
@@ -40,7 +36,7 @@ def rotate() -> None:
 
 @rotate.command()
 @_SECRET
-@_REGION
+@REGION
 @click.option("--here", is_flag=True, help="In this process, though the secret has a function.")
 @click.option("--dry-run", is_flag=True, help="Only test: log in, compare privileges, change nothing.")
 @click.option("--drop-previous", is_flag=True, help="Emergency: also end the older value and its sessions at once.")
@@ -49,31 +45,31 @@ def now(*, secret: str, region: str | None, here: bool, dry_run: bool, drop_prev
     """Rotate now, and show the stages."""
     if dry_run and drop_previous:
         raise UsageProblem("--dry-run changes nothing, --drop-previous does.", "Choose one.")
-    hand, reporter = _hand(region), speech.Spoken()
-    there = bool(hand.survey(secret).function) and not here
+    rotation, reporter = hand(region), speech.Spoken()
+    there = bool(rotation.survey(secret).function) and not here
     if dry_run:
         if there:
-            hand.rehearse_there(secret)
+            rotation.rehearse_there(secret)
             speech.line("Secrets Manager runs testSecret by the secret's function; what came of it is in the function's log.")
         else:
             with reporter.task("Testing"):
-                hand.rehearse_here(secret)
+                rotation.rehearse_here(secret)
             speech.line("A rotation would work: logins, privileges and the probe are as they must be.")
         return
     with reporter.task("Rotating"):
-        version = hand.rotate_there(secret, patience_s) if there else hand.rotate_here(secret)
+        version = rotation.rotate_there(secret, patience_s) if there else rotation.rotate_here(secret)
     speech.line(f"Version {version} is AWSCURRENT.")
     if drop_previous:
-        speech.line(f"older value: {hand.drop_previous(secret)}")
-    _show(hand.survey(secret))
+        speech.line(f"older value: {rotation.drop_previous(secret)}")
+    _show(rotation.survey(secret))
 
 
 @rotate.command()
 @_SECRET
-@_REGION
+@REGION
 def status(*, secret: str, region: str | None) -> None:
     """Show the stages. Exit code 1 while a version is pending."""
-    looked = _hand(region).survey(secret)
+    looked = hand(region).survey(secret)
     _show(looked)
     if looked.pending is not None:
         raise CheckFailed(
@@ -84,7 +80,7 @@ def status(*, secret: str, region: str | None) -> None:
 
 @rotate.command()
 @_SECRET
-@_REGION
+@REGION
 @click.option("--schedule", metavar="EXPRESSION", help='Try this one: "cron(0 2 ? * MON-FRI *)" or "rate(45 days)".')
 @click.option("--days", type=int, help="Try this: AutomaticallyAfterDays. Instead of --schedule.")
 @click.option("--duration", metavar="HOURS", help="With one of the two: how long a window is, such as 2h.")
@@ -92,14 +88,14 @@ def plan(*, secret: str, region: str | None, schedule: str | None, days: int | N
     """Show what a rotation would do, and when the next ones are. Contacts Secrets Manager only."""
     given = {"ScheduleExpression": schedule, "AutomaticallyAfterDays": days, "Duration": duration}
     rules = {name: value for name, value in given.items() if value is not None}
-    hand = _hand(region)
-    for word, meaning in (*hand.plan(secret), *outlook(hand.survey(secret), rules, Clock().wall())):
+    rotation = hand(region)
+    for word, meaning in (*rotation.plan(secret), *outlook(rotation.survey(secret), rules, Clock().wall())):
         speech.line(f"{word:<12} {meaning}")
 
 
 @rotate.command()
 @_SECRET
-@_REGION
+@REGION
 @click.option("--dry-run", is_flag=True, help="Only show what is stuck.")
 @click.option("--take-back", is_flag=True, help="Don't try to finish it. With single, see first that AWSCURRENT still works.")
 def repair(*, secret: str, region: str | None, dry_run: bool, take_back: bool) -> None:
@@ -107,37 +103,22 @@ def repair(*, secret: str, region: str | None, dry_run: bool, take_back: bool) -
 
     Runs in this process, so the database must be reachable from here.
     """
-    hand = _hand(region)
+    rotation = hand(region)
     if not dry_run:
         with speech.Spoken().task("Repairing"):
-            outcome = hand.take_back(secret) if take_back else hand.repair(secret)
+            outcome = rotation.take_back(secret) if take_back else rotation.repair(secret)
         speech.line(outcome)
-    _show(hand.survey(secret))
+    _show(rotation.survey(secret))
 
 
 @rotate.command()
 @_SECRET
-@_REGION
+@REGION
 @click.option("--drop-previous", is_flag=True, help="Whatever the grace: end the older value and its sessions at once.")
 def sweep(*, secret: str, region: str | None, drop_previous: bool) -> None:
     """End the older value if its grace_s is over. Runs in this process."""
-    hand = _hand(region)
-    speech.line(hand.drop_previous(secret) if drop_previous else hand.sweep(secret))
-
-
-def _hand(region: str | None) -> ByHand:
-    settings, clock = load(os.environ, STRATEGIES), Clock()
-    try:
-        client = boto3.client(
-            "secretsmanager",
-            # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it.
-            region_name=region or os.environ.get("AWS_REGION"),
-            endpoint_url=settings.endpoint,
-            config=Config(retries={"mode": "standard", "max_attempts": 5}),
-        )
-    except BotoCoreError as error:
-        raise UsageProblem(f"No client for Secrets Manager: {error}", "Set AWS_REGION, or give --region.") from None
-    return ByHand(client, lambda store: build(settings, store, clock), clock)
+    rotation = hand(region)
+    speech.line(rotation.drop_previous(secret) if drop_previous else rotation.sweep(secret))
 
 
 def _show(looked: Survey) -> None:
@@ -163,3 +144,8 @@ def _lines(looked: Survey, moment: Callable[[float], str]) -> Iterator[str]:
 
 def _local(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+rotate.add_command(parameter)
+rotate.add_command(report)
+rotate.add_command(wave)
