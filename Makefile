@@ -34,7 +34,7 @@ $(VENV)/.ready: requirements/dev.txt requirements/compose-schema.txt pyproject.t
 demo: setup ## Run the whole chain on real parts and tell its story
 	@$(VAULTGATE) demo $(if $(DEMO),--$(DEMO))
 
-demo-rotation: setup ## Rotate passwords under load, and show what clients of each strategy notice
+demo-rotation: setup ## Rotate passwords and an API key under load, and show what clients of each strategy notice
 	@$(VAULTGATE) demo --rotation
 
 up: setup ## Start the local stack and leave it running
@@ -76,3 +76,4 @@ bench-audit: setup ## Measure the audit mirror; PEER=command measures another pr
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md
+	@$(VAULTGATE) doctor --markdown > docs/doctor.md

@@ -9,7 +9,7 @@ import pymysql
 import pytest
 
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.rotation.load import Background, Logins
+from vaultgate_ops.rotation.load import Background, Logins, TurnedAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,17 @@ def test_a_window_is_seen(eventually: Eventually) -> None:
         server.current = "two"
         eventually(lambda: load.figures.window_s > 0)
     assert load.figures.numbers == {1045}
+
+
+def test_an_api_that_turns_somebody_away_is_seen(eventually: Eventually) -> None:
+    """A service that is no database says so in its own way, with its status for a number."""
+
+    def call(_value: str) -> None:
+        raise TurnedAway(401)
+
+    with Logins(lambda: "key", call, Clock(), 0) as load:
+        eventually(lambda: load.figures.failed > 5)
+    assert load.figures.numbers == {401}
 
 
 def test_no_window_is_no_failure(eventually: Eventually) -> None:

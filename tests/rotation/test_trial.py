@@ -8,6 +8,7 @@ import pytest
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.local import markers
 from vaultgate_ops.local.rotation_demo import RotationDemo, judge
 from vaultgate_ops.local.wiring import ROLE
 from vaultgate_ops.rotation.load import Figures
@@ -35,6 +36,9 @@ def test_what_a_strategy_promises_is_checked() -> None:
         judge({"dual": SHUT})
     with pytest.raises(CheckFailed, match="alternating: clients were turned away 1 times"):
         judge({"alternating": Outcome(10, Figures(logins=300), {"200": 19, "503: {}": 1})})
+    judge({"api-key": Outcome(10, Figures(logins=300))})
+    with pytest.raises(CheckFailed, match="api-key: clients were turned away 50 times"):
+        judge({"api-key": Outcome(10, Figures(logins=300, failed=50))})
     with pytest.raises(CheckFailed, match="proves nothing"):
         judge({"single": FINE})
 
@@ -50,3 +54,12 @@ def test_the_demo_runs_on_the_local_stack(stack: Stack) -> None:
     assert outcome.turned_away == 0, outcome
     assert outcome.figures.logins > 5
     assert set(outcome.answers) == {"200"}
+
+
+@pytest.mark.stack
+def test_the_demo_rotates_an_api_key(stack: Stack) -> None:
+    """Of an API that is a process of its own; not one call with AWSCURRENT's key fails, and nothing is left running."""
+    outcome = RotationDemo(stack, Clock()).key(rotations=3, longest_gap_s=0.05)
+    assert (outcome.rotations, outcome.turned_away) == (3, 0), outcome
+    assert outcome.figures.logins > 5
+    assert not markers.find(stack.folder, "key-api")

@@ -66,9 +66,14 @@ def _rotations(reporter: speech.Spoken, clock: Clock) -> None:
         for strategy in ("dual", "alternating", "single"):
             with reporter.task(f"Rotating by {strategy}"):
                 outcomes[strategy] = played.strategy(strategy, _ROTATIONS, _LONGEST_GAP_S)
+        with reporter.task("Rotating an API's key"):
+            outcomes["api-key"] = played.key(_ROTATIONS, _LONGEST_GAP_S)
         speech.line(
-            f"A login with AWSCURRENT every {1000 * EVERY_S:.0f} ms, GET /records beside it, while the password is rotated:"
+            f"A login with AWSCURRENT every {1000 * EVERY_S:.0f} ms, GET /records beside it, while the password is rotated;"
         )
+        speech.line("for api-key, a call of an API that allows two keys, while its key is:")
         for line in table(outcomes):
             speech.line(line)
+        figures = outcomes["api-key"].figures
+        speech.line(f"{figures.failed} of {figures.logins} calls with AWSCURRENT's API key failed")
         judge(outcomes)

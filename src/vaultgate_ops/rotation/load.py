@@ -1,8 +1,8 @@
 """Load on a credential while it is rotated, and what it saw.
 
-Rules: each round reads the value that is current and logs in with it; a failed login counts if the value is still the
-current one when the failure is known, because then there was a moment at which a client did everything right and was turned
-away. Whatever goes wrong in the background is raised where the load is ended.
+Rules: each round reads the value that is current and logs in with it, or calls an API with it; a failed login counts if the
+value is still the current one when the failure is known, because then there was a moment at which a client did everything right
+and was turned away. Whatever goes wrong in the background is raised where the load is ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Figures:
         overtaken: failures of values that were not current any more; they don't count.
         failed: failures that count.
         window_s: the time in all from the first failure of a row to the login that succeeded after it.
-        numbers: of the database's errors that count.
+        numbers: of the database's errors, or the API's statuses, that count.
     """
 
     logins: int = 0
@@ -41,6 +41,10 @@ class Figures:
     failed: int = 0
     window_s: float = 0
     numbers: frozenset[int] = frozenset()
+
+
+class TurnedAway(Exception):
+    """A service that isn't a database refused a value; the first argument is its status."""
 
 
 class Background:
@@ -84,7 +88,7 @@ class Logins(Background, Generic[Value]):
 
     Args:
         read: gives the current value.
-        login: uses it; raises pymysql's errors.
+        login: uses it; raises pymysql's errors, or `TurnedAway`.
         clock: for pauses and windows.
         every_s: seconds between two beginnings.
 
@@ -105,7 +109,7 @@ class Logins(Background, Generic[Value]):
         self.figures.logins += 1
         try:
             self._login(value)
-        except MySQLError as error:
+        except (MySQLError, TurnedAway) as error:
             if self._read() != value:
                 self.figures.overtaken += 1
                 return

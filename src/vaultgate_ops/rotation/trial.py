@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock
 
 WITHOUT_WINDOW = ("dual", "alternating")
-"""The strategies that promise that nobody is turned away."""
+"""The strategies for databases that promise that nobody is turned away."""
 _GET_EVERY_S = 0.2
 _OK = "200"
 
@@ -30,7 +30,7 @@ class Subject:
 
     Attributes:
         read: gives the value that is current.
-        login: uses such a value; raises pymysql's errors.
+        login: uses such a value; raises pymysql's errors, or `load.TurnedAway`.
         rotate: does one rotation.
         get: asks an application that uses the secret; gives its answer's status, with more where that isn't 200. None for no
             application.
