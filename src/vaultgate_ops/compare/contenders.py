@@ -7,6 +7,7 @@ a setting; its default stands beside it, with its source, because that is what p
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 KEEP_S = 300
@@ -26,6 +27,15 @@ STORES = {
 VAULTS = ("vault-dynamic", "vault-static", "vault-kv")
 
 
+class Keeps(StrEnum):
+    """For how long a way goes on with what it has read."""
+
+    NOTHING = "nothing"
+    TIME = "time"
+    LEASE = "lease"
+    SANDBOX = "sandbox"
+
+
 class Entry(NamedTuple):
     """One way of reading one store.
 
@@ -33,14 +43,15 @@ class Entry(NamedTuple):
         store: its id.
         way: its id.
         title: for people.
-        keeps_s: seconds for which answers are kept by the way's own default; 0 for not at all, -1 for a lease's or the
-            sandbox's life.
+        keeps: what it does with an answer here.
+        default_s: for how long it keeps one by its own default, where that is a time; 0 where it doesn't.
     """
 
     store: str
     way: str
     title: str
-    keeps_s: float
+    keeps: Keeps
+    default_s: float = 0
 
     @property
     def id(self) -> str:
@@ -48,28 +59,28 @@ class Entry(NamedTuple):
         return f"{self.store}.{self.way}"
 
 
-_OF_VAULT = (
-    ("layer", "Vaultgate's layer, vaultgate.client"),
-    ("proxy", "Vaultgate's layer, hvac through its proxy"),
-    ("hvac", "hvac with a login of its own"),
-)
+def _of_vault(store: str, keeps: Keeps) -> tuple[Entry, ...]:
+    return (
+        Entry(store, "layer", "Vaultgate's layer, vaultgate.client", keeps),
+        Entry(store, "proxy", "Vaultgate's layer, hvac through its proxy", keeps),
+        Entry(store, "hvac", "hvac with a login of its own", Keeps.NOTHING),
+    )
+
 
 CATALOGUE: tuple[Entry, ...] = (
-    *(
-        Entry(store, way, title, -1 if store == "vault-dynamic" and way != "hvac" else 0)
-        for store in VAULTS
-        for way, title in _OF_VAULT
-    ),
-    Entry("secretsmanager", "boto3", "boto3, nothing kept", 0),
-    Entry("secretsmanager", "powertools", "Powertools' parameters, kept", 5),
-    Entry("secretsmanager", "caching", "AWS's caching library, kept", 3600),
-    Entry("secretsmanager", "agent", "AWS's Secrets Manager Agent", 300),
-    Entry("ssm", "boto3", "boto3, nothing kept", 0),
-    Entry("ssm", "powertools", "Powertools' parameters, kept", 5),
-    Entry("ssm", "extension", "AWS's Parameters and Secrets extension", 300),
-    Entry("ssm-reference", "powertools", "Powertools' parameters, kept", 5),
-    Entry("env", "plain", "in clear", -1),
-    Entry("env", "kms", "encrypted, by KMS at each cold start", -1),
+    *_of_vault("vault-dynamic", Keeps.LEASE),
+    *_of_vault("vault-static", Keeps.TIME),
+    *_of_vault("vault-kv", Keeps.TIME),
+    Entry("secretsmanager", "boto3", "boto3", Keeps.NOTHING),
+    Entry("secretsmanager", "powertools", "Powertools' parameters", Keeps.TIME, 5),
+    Entry("secretsmanager", "caching", "AWS's caching library", Keeps.TIME, 3600),
+    Entry("secretsmanager", "agent", "AWS's Secrets Manager Agent", Keeps.TIME, 300),
+    Entry("ssm", "boto3", "boto3", Keeps.NOTHING),
+    Entry("ssm", "powertools", "Powertools' parameters", Keeps.TIME, 5),
+    Entry("ssm", "extension", "AWS's Parameters and Secrets extension", Keeps.TIME, 300),
+    Entry("ssm-reference", "powertools", "Powertools' parameters", Keeps.TIME, 5),
+    Entry("env", "plain", "in clear", Keeps.SANDBOX),
+    Entry("env", "kms", "encrypted, by KMS at each cold start", Keeps.SANDBOX),
 )
 """All of them, in the order of reports."""
 

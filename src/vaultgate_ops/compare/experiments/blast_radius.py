@@ -1,0 +1,124 @@
+"""Blast radius: what the same identity can read beside its own secret, with the policies we ship and with what is usual.
+
+Rules: decoys lie beside the secret, and it is tried whether they can be read: Vault is asked for the token's capabilities, and
+the emulated IAM judges a real request. A decoy that is never readable, and one that must be, prove that the trial can tell.
+What isn't tried here is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vaultgate_ops.compare.experiments import Step, unmeasured
+from vaultgate_ops.compare.published import LAMBDA_VARIABLES, SSM_KEY
+from vaultgate_ops.compare.result import Dimension, Measurement, Tag
+from vaultgate_ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vaultgate_ops.compare.contenders import Entry
+    from vaultgate_ops.compare.experiments import Observed
+    from vaultgate_ops.reporting import Task
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An identity, its policy, and decoys.
+
+    Attributes:
+        store: id.
+        policy: `shipped` or `default`.
+        title: which policy that is, for people.
+        readable: tries; gives each decoy's name and whether it can be read, and its own secret under the name ``own``.
+        tag: `computed` where nobody was asked.
+    """
+
+    store: str
+    policy: str
+    title: str
+    readable: Callable[[], Mapping[str, bool]]
+    tag: Tag = Tag.MEASURED
+
+    @property
+    def key(self) -> str:
+        """Tells it from the others."""
+        return f"{self.store}-{self.policy}"
+
+
+PUBLISHED = (
+    Measurement(
+        Dimension.BLAST_RADIUS,
+        "ssm",
+        "decrypts",
+        "With AWS's default key aws/ssm every principal of the account may decrypt: what ssm:GetParameter allows is all there is",
+        tag=Tag.PUBLISHED,
+        source=SSM_KEY,
+        samples=0,
+    ),
+    Measurement(
+        Dimension.BLAST_RADIUS,
+        "env",
+        "decrypts",
+        "Whoever may call lambda:GetFunctionConfiguration reads the variables; inside, every library does",
+        tag=Tag.PUBLISHED,
+        source=LAMBDA_VARIABLES,
+        samples=0,
+    ),
+)
+
+
+class BlastRadius:
+    """The experiment.
+
+    Args:
+        trials: to go through.
+    """
+
+    dimension = Dimension.BLAST_RADIUS
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = {trial.key: trial for trial in trials}
+
+    def steps(self, able: Sequence[Entry]) -> list[Step]:
+        """One for each trial whose store is compared."""
+        stores = {one.store for one in able}
+        return [Step(key, (key,), 0.5) for key, trial in self._trials.items() if trial.store in stores]
+
+    def observe(self, step: Step, task: Task) -> Observed:
+        """Try each decoy."""
+        (key,) = step.subjects
+        task.describe(f"blast radius, {self._trials[key].store}")
+        try:
+            return {key: dict(self._trials[key].readable())}
+        except OpsError as error:
+            return {key: {"problem": error.message}}
+
+    def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
+        """How many decoys could be read; what is published of the others."""
+        tried = [self._of(self._trials[key], one) for seen in observed.values() for key, one in seen.items()]
+        stores = {one.contender for one in tried}
+        return tried + [one for one in PUBLISHED if one.contender in stores or one.contender == "env"]
+
+    def _of(self, trial: Trial, seen: Mapping[str, bool | str]) -> Measurement:
+        name = f"readable_{trial.policy}"
+        if "problem" in seen:
+            return unmeasured(self.dimension, trial.store, name, str(seen["problem"]))
+        if not seen["own"]:
+            return unmeasured(
+                self.dimension, trial.store, name, "Not even its own secret could be read: the trial proves nothing."
+            )
+        decoys = {decoy: bool(readable) for decoy, readable in seen.items() if decoy != "own"}
+        reached = [decoy for decoy, readable in decoys.items() if readable]
+        return Measurement(
+            self.dimension,
+            trial.store,
+            name,
+            len(reached),
+            "secrets",
+            trial.tag,
+            samples=len(decoys),
+            note=f"{trial.title}. Of {len(decoys)} others: {', '.join(reached) or 'none'}.",
+            conditions={"policy": trial.policy, "of": len(decoys)},
+        )

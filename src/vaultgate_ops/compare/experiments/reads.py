@@ -1,0 +1,194 @@
+"""Reads: how long one takes when the way has the answer, how long when it must ask, and how often stores are asked.
+
+Rules: the function times itself, so the emulator's cost is no part of it. A way that keeps nothing asks at each read: its
+warm reads and its misses are the same thing, measured twice. Calls are counted at the store, not believed. Calls per million
+invocations are computed from these counts by `calls_per_million`, whose terms are in its docstring.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vaultgate_ops.compare.contenders import KEEP_S, Keeps, entry
+from vaultgate_ops.compare.experiments import Step, quantile, unmeasured
+from vaultgate_ops.compare.result import Dimension, Measurement, Tag
+from vaultgate_ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
+
+    from vaultgate_ops.compare.contenders import Entry
+    from vaultgate_ops.compare.experiments import Observed
+    from vaultgate_ops.reporting import Task
+
+    class Reader(Protocol):
+        """A contender's warm function."""
+
+        def times(self, contender: str, reads: int, *, anew: bool) -> list[float]:
+            """Read again and again; microseconds each."""
+
+        def calls(self, contender: str) -> int | None:
+            """How often its store has been asked until now; None where nobody counts."""
+
+        def first_calls(self, contender: str) -> int | None:
+            """How often it asked its store from its sandbox's start to its first answer."""
+
+
+RATE = 100.0
+"""Invocations a second, over all sandboxes, that calls per million are computed for."""
+SANDBOX_S = 7200.0
+"""How long a sandbox is taken to live; Lambda promises nothing."""
+LEASE_S = 600.0
+"""Of vault-config's database role; the extension asks once in it, before its last third."""
+CONCURRENCIES = (1, 100, 1000)
+LIFETIMES_S = (60.0, float(KEEP_S), 3600.0)
+_BUCKETS = 100
+SLOW = {"secretsmanager.caching": 3}
+"""Misses at most, where one takes seconds by its maker's will: AWS's library waits up to 5 s before a forced refresh."""
+NOTE = "Stores on this machine's loopback: what is compared is the work of the two ends, no network is in it."
+
+
+class Counts(NamedTuple):
+    """Calls to the store, as counted.
+
+    Attributes:
+        first: from a sandbox's start to its first answer, login included.
+        miss: for one read that must ask.
+    """
+
+    first: float
+    miss: float
+
+
+class Reads:
+    """The experiment.
+
+    Args:
+        reader: reads in the contenders' functions.
+        warm, misses: how many reads of each kind.
+        places: where a contender's store is, `loopback` or `aws`.
+    """
+
+    dimension = Dimension.READS
+
+    def __init__(self, reader: Reader, warm: int, misses: int, places: Callable[[str], str]) -> None:
+        self._reader, self._warm, self._misses, self._places = reader, warm, misses, places
+
+    def steps(self, able: Sequence[Entry]) -> list[Step]:
+        """One for each contender, alone."""
+        return [Step(one.id, (one.id,), 0.3 + (self._warm + self._misses) * 0.01) for one in able]
+
+    def observe(self, step: Step, task: Task) -> Observed:
+        """Warm reads, then misses, with the store's counts around them."""
+        (subject,) = step.subjects
+        task.describe(f"reads, {subject}")
+        kept = entry(subject).keeps is not Keeps.NOTHING
+        try:
+            self._reader.times(subject, 1, anew=False)
+            first = self._reader.first_calls(subject)
+            # Who keeps nothing makes a call, and with dynamic credentials a user, for each of these.
+            warm = self._reader.times(subject, self._warm if kept else self._misses, anew=False)
+            before = self._reader.calls(subject)
+            misses = min(self._misses, SLOW.get(subject, self._misses))
+            missed = self._reader.times(subject, misses, anew=True)
+            after = self._reader.calls(subject)
+        except OpsError as error:
+            return {subject: {"problem": error.message}}
+        miss = None if before is None or after is None else (after - before) / misses
+        return {subject: {"warm_us": warm, "miss_us": missed, "first_calls": first, "miss_calls": miss}}
+
+    def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
+        """Quantiles, and calls per million at each concurrency and lifetime."""
+        return [measured for seen in observed.values() for subject, one in seen.items() for measured in self._of(subject, one)]
+
+    def _of(self, subject: str, seen: Mapping[str, Any]) -> list[Measurement]:
+        if "problem" in seen:
+            return [unmeasured(self.dimension, subject, "warm_p50", seen["problem"])]
+        # A variable can't be read anew: what is kept is all there is.
+        own = "It waits up to 5 s before a forced refresh, so that not all do it at once. " if subject in SLOW else ""
+        kinds = {"warm": seen["warm_us"], **({} if entry(subject).keeps is Keeps.SANDBOX else {"miss": seen["miss_us"]})}
+        figures = [
+            Measurement(
+                self.dimension,
+                subject,
+                f"{kind}_p{round(100 * share)}",
+                round(quantile(samples, share), 2),
+                "us",
+                samples=len(samples),
+                note=(own if kind == "miss" else "") + (NOTE if self._places(subject) == "loopback" else ""),
+                series=distribution(samples) if share == 0.5 else None,  # noqa: PLR2004 - once for both
+                conditions={"lifetime_s": KEEP_S} if entry(subject).keeps is Keeps.TIME else {},
+                place=self._places(subject),
+            )
+            for kind, samples in kinds.items()
+            for share in (0.5, 0.99)
+        ]
+        counted = seen["first_calls"], seen["miss_calls"]
+        if None in counted:
+            why = "Nobody counts the calls to this store here."
+            return [*figures, unmeasured(self.dimension, subject, "calls_per_million", why)]
+        return figures + _computed(subject, Counts(*counted))
+
+
+def _computed(subject: str, counts: Counts) -> list[Measurement]:
+    keeps = entry(subject).keeps
+    lifetimes: Sequence[float] = {
+        Keeps.NOTHING: (0.0,),
+        Keeps.TIME: LIFETIMES_S,
+        Keeps.LEASE: (LEASE_S,),
+        Keeps.SANDBOX: (SANDBOX_S,),
+    }[keeps]
+    note = f"At {RATE:.0f} invocations a second, sandboxes that live {SANDBOX_S:.0f} s; from the calls counted here."
+    counted = [
+        Measurement(Dimension.READS, subject, "first_calls", counts.first, "calls", note="From a sandbox's start to its answer."),
+        Measurement(Dimension.READS, subject, "miss_calls", counts.miss, "calls"),
+    ]
+    return counted + [
+        Measurement(
+            Dimension.READS,
+            subject,
+            "calls_per_million",
+            round(calls_per_million(counts, concurrency, lifetime_s, kept=keeps)),
+            "calls",
+            Tag.COMPUTED,
+            note=note,
+            conditions={"concurrency": concurrency, "lifetime_s": lifetime_s},
+        )
+        for concurrency in CONCURRENCIES
+        for lifetime_s in lifetimes
+    ]
+
+
+def calls_per_million(counts: Counts, concurrency: int, lifetime_s: float, *, kept: Keeps) -> float:
+    """Calls to the store for a million invocations.
+
+    A million take T = 1,000,000 / `RATE` seconds. In that time each of the ``concurrency`` sandboxes is started
+    ceil(T / `SANDBOX_S`) times, which costs ``counts.first`` calls each. After that, who keeps nothing makes ``counts.miss``
+    calls for each invocation; who keeps answers makes them once in each ``lifetime_s`` of each sandbox, but never more often
+    than it is invoked; who keeps them as long as its sandbox lives makes none.
+
+    Args:
+        counts: as measured.
+        concurrency: sandboxes side by side.
+        lifetime_s: of what is kept.
+        kept: how.
+    """
+    took_s = 1e6 / RATE
+    starts = concurrency * math.ceil(took_s / SANDBOX_S)
+    if kept is Keeps.SANDBOX:
+        again = 0.0
+    elif kept is Keeps.NOTHING:
+        again = 1e6 - starts
+    else:
+        # The first of each sandbox's lifetimes is its start's.
+        again = min(concurrency * math.ceil(took_s / lifetime_s), 1e6) - starts
+    return starts * counts.first + max(0.0, again) * counts.miss
+
+
+def distribution(samples: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    """Points of the cumulative distribution: a share from 0 to 1, and the sample at it."""
+    ordered = sorted(samples)
+    marks = range(1, min(_BUCKETS, len(ordered)) + 1)
+    return tuple((mark / len(marks), round(quantile(ordered, mark / len(marks)), 2)) for mark in marks)

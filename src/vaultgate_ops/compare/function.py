@@ -1,0 +1,82 @@
+"""The function that every contender is measured in: it reads one store by one way, or answers GET /records with it.
+
+Rules: it imports at its init what its way needs and no more; an answer holds counts, times and a mark by which two
+passwords can be told apart, never a password. A failure is an answer too, by its kind alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.compare import ways
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vaultgate_ops.compare.ways import Read
+
+_environ = dict(os.environ)
+_clock = Clock()
+_read = ways.make(_environ)
+_applications: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {}
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Do what the event says under ``do``: read, many, or records."""
+    match event["do"]:
+        case "read":
+            return read(_read, _clock, anew=bool(event.get("anew")))
+        case "many":
+            return {"us": timed(_read, _clock, int(event["reads"]), anew=bool(event.get("anew")))}
+        case "records":
+            return _records(str(event["application"]), context)
+    raise ValueError(event["do"])
+
+
+def read(one: Read, clock: Clock, *, anew: bool) -> dict[str, Any]:
+    """Read once: ``user``, ``mark`` of the password and ``ms``, or ``failed`` with the kind of the error."""
+    begin = clock.steady()
+    try:
+        user, password = one(anew=anew)
+    except Exception as error:  # noqa: BLE001 - whatever a way raises, it did not read
+        return {"failed": type(error).__name__, "ms": (clock.steady() - begin) * 1000}
+    return {"user": user, "mark": mark(password), "ms": (clock.steady() - begin) * 1000}
+
+
+def timed(one: Read, clock: Clock, reads: int, *, anew: bool) -> list[float]:
+    """Read again and again; the time of each in microseconds."""
+    times = []
+    for _ in range(reads):
+        begin = clock.steady()
+        one(anew=anew)
+        times.append((clock.steady() - begin) * 1e6)
+    return times
+
+
+def mark(password: str) -> str:
+    """What tells a password from another; these are random and long, so it tells nothing of them."""
+    return hashlib.sha256(password.encode()).hexdigest()[:12]
+
+
+def _records(application: str, context: Any) -> dict[str, Any]:
+    if application not in _applications:
+        # Heavy, and no part of the cold starts that are measured.
+        from vaultgate_ops.compare.applications import make  # noqa: PLC0415
+
+        _applications[application] = make(application, ways.make(_environ), _environ)
+    return _applications[application](GET_RECORDS, context)
+
+
+GET_RECORDS = {
+    "version": "2.0",
+    "routeKey": "GET /records",
+    "rawPath": "/records",
+    "rawQueryString": "",
+    "headers": {"accept": "application/json"},
+    "requestContext": {"http": {"method": "GET", "path": "/records"}, "stage": "$default", "requestId": "compare"},
+    "isBase64Encoded": False,
+}
+"""API Gateway's event for it, format 2.0."""

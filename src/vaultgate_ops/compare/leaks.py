@@ -1,0 +1,253 @@
+"""Leaks to try on a prepared ground: what is copied, and what people do about it.
+
+Rules: each case has a credential of its own, so that all run side by side; the copy is what a thief would have: user and
+password, and a session that he opened. Where a store doesn't know the database, deleting there ends nothing, and the password
+must be changed where it is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import hvac
+import pymysql
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from vaultgate_ops.compare.experiments.leak import Case
+from vaultgate_ops.compare.ground import PATHS
+from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.local.database import HOST, SCHEMA, STATIC_USER, TABLE
+from vaultgate_ops.rotation.by_hand import ByHand
+from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.mysql.server import tls_context
+from vaultgate_ops.rotation.rotation import STRATEGIES, build
+from vaultgate_ops.rotation.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vaultgate_ops.compare.ground import Ground
+
+    Copied = tuple[Callable[[], object], Mapping[str, Callable[[], bool]]]
+    Act = Callable[[], object]
+
+# 1045 at the door; 1044, 1142, 1143, 1227 inside for whose privileges are gone; the others for a session that was ended, 0 being
+# PyMySQL's own for one that it knows to be.
+_REFUSED = frozenset({0, 1044, 1045, 1142, 1143, 1227, 1927, 2006, 2013, 4031})
+_TROUBLES = (
+    hvac.exceptions.VaultError,
+    requests.RequestException,
+    ClientError,
+    BotoCoreError,
+    RotationError,
+    pymysql.MySQLError,
+)
+
+
+class Leaks:
+    """The cases of a ground.
+
+    Args:
+        ground: a prepared one.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._stack, self._cloud = ground.stack, ground.cloud
+        self._tls = tls_context(str(ground.stack.database.ca_file))
+        self._master = ""
+
+    def cases(self) -> list[Case]:
+        """All of them."""
+        change = "The password is changed in the database by hand."
+        return [
+            Case("vault-dynamic", "revoke_lease", "Its lease is revoked.", self._told(self._lease)),
+            Case("vault-dynamic", "revoke_token", "The sandbox's token is revoked.", self._told(self._token)),
+            Case("vault-static", "rotate", "The static role is rotated.", self._told(self._static)),
+            Case("vault-kv", "delete", "The secret is deleted in Vault.", self._told(self._kv)),
+            Case("secretsmanager", "delete", "The secret is deleted at once.", self._told(self._deleted_secret)),
+            *(
+                Case("secretsmanager", f"rotate_{strategy}", title, self._told(partial(self._rotated, strategy)))
+                for strategy, title in (
+                    ("single", "One rotation by 'single'."),
+                    ("dual", "One rotation by 'dual': the older password works until the next."),
+                )
+            ),
+            Case(
+                "secretsmanager",
+                "drop_previous",
+                "One rotation by 'dual', then: vaultgate rotate now --drop-previous.",
+                self._told(partial(self._rotated, "dual", drop=True)),
+            ),
+            Case("ssm", "delete", "The parameter is deleted.", self._told(self._deleted_parameter)),
+            Case("env", "delete", "The variable is removed and every sandbox ended.", self._told(self._unset)),
+            *(Case(store, "change", change, self._told(self._changed)) for store in ("vault-kv", "ssm", "env")),
+        ]
+
+    def _told(self, copied: Callable[[], Copied]) -> Callable[[], Copied]:
+        """Failures of others' libraries in our words."""
+
+        def translated(do: Callable[[], Any]) -> Any:
+            try:
+                return do()
+            except _TROUBLES as error:
+                raise CheckFailed(f"The leak can't be tried here ({type(error).__name__}).") from error
+
+        def told() -> Copied:
+            act, probes = translated(copied)
+            return (lambda: translated(act)), probes
+
+        return told
+
+    def _lease(self) -> Copied:
+        with self._stack.vault.client() as vault:
+            made = vault.read(PATHS["vault-dynamic"])
+        lease, login = made["lease_id"], made["data"]
+
+        def revoke() -> None:
+            with self._stack.vault.client() as vault:
+                vault.sys.revoke_lease(lease)
+
+        return revoke, self._probes(login["username"], login["password"])
+
+    def _token(self) -> Copied:
+        with self._stack.vault.client() as vault:
+            token = vault.auth.token.create(policies=["records"], no_default_policy=True, ttl="1h")["auth"]
+        with self._stack.vault.client(token["client_token"]) as own:
+            login = own.read(PATHS["vault-dynamic"])["data"]
+
+        def revoke() -> None:
+            with self._stack.vault.client() as vault:
+                vault.auth.token.revoke_accessor(token["accessor"])
+
+        return revoke, self._probes(login["username"], login["password"])
+
+    def _static(self) -> Copied:
+        with self._stack.vault.client() as vault:
+            login = vault.read(PATHS["vault-static"])["data"]
+
+        def rotate() -> None:
+            with self._stack.vault.client() as vault:
+                vault.secrets.database.rotate_static_role_credentials(name="records-static", mount_point="database")
+
+        return rotate, self._probes(STATIC_USER, login["password"])
+
+    def _kv(self) -> Copied:
+        user, password = self._user()
+        with self._stack.vault.client() as vault:
+            kept = {"username": user, "password": password}
+            vault.secrets.kv.v2.create_or_update_secret(path=f"leak/{user}", secret=kept, mount_point="secret")
+
+        def delete() -> None:
+            with self._stack.vault.client() as vault:
+                vault.secrets.kv.v2.delete_metadata_and_all_versions(path=f"leak/{user}", mount_point="secret")
+
+        return delete, self._probes(user, password)
+
+    def _deleted_secret(self) -> Copied:
+        user, password = self._user()
+        self._cloud.secret(user, json.dumps({"username": user, "password": password}))
+
+        def delete() -> None:
+            with self._ground.access.clients("secretsmanager") as client:
+                client.delete_secret(SecretId=self._cloud.name(user), ForceDeleteWithoutRecovery=True)
+
+        return delete, self._probes(user, password)
+
+    def _rotated(self, strategy: str, *, drop: bool = False) -> Copied:
+        user, password = self._user()
+        settings = load({"ROTATION_CA_BUNDLE": str(self._stack.database.ca_file)}, STRATEGIES)
+        value = {"engine": "mariadb", "host": HOST, "port": self._stack.database.port, "dbname": SCHEMA, "strategy": strategy}
+        value |= {"username": user, "password": password}
+        if strategy != "single":
+            value["masterarn"] = self._rotator(user)
+        self._cloud.secret(user, json.dumps(value))
+
+        def rotate() -> None:
+            with self._ground.access.clients("secretsmanager") as client:
+                clock = self._ground.clock
+                hand = ByHand(client, lambda store: build(settings, store, clock), clock)
+                hand.rotate_here(self._cloud.name(user))
+                if drop:
+                    hand.drop_previous(self._cloud.name(user))
+
+        return rotate, self._probes(user, password)
+
+    def _deleted_parameter(self) -> Copied:
+        user, password = self._user()
+        self._cloud.parameter(user, json.dumps({"username": user, "password": password}))
+
+        def delete() -> None:
+            with self._ground.access.clients("ssm") as client:
+                client.delete_parameter(Name=self._cloud.name(user))
+
+        return delete, self._probes(user, password)
+
+    def _unset(self) -> Copied:
+        user, password = self._user()
+        # The copy was made outside; the function that had the variable is no more.
+        return (lambda: None), self._probes(user, password)
+
+    def _changed(self) -> Copied:
+        user, password = self._user()
+        return (lambda: self._execute("ALTER USER %s@'%%' IDENTIFIED BY %s", user, secrets.token_urlsafe())), self._probes(
+            user, password
+        )
+
+    def _user(self) -> tuple[str, str]:
+        user, password = f"leak_{secrets.token_hex(6)}", secrets.token_urlsafe()
+        self._execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", user, password)
+        self._execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%'", user)
+        return user, password
+
+    def _rotator(self, user: str) -> str:
+        """A secret with a rotator's login, as docs/rotation.md grants it; its ARN."""
+        name, password = f"rotator_{user[-12:]}", secrets.token_urlsafe()
+        self._execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", name, password)
+        self._execute("GRANT CREATE USER ON *.* TO %s@'%%'", name)
+        self._execute("GRANT SELECT ON mysql.* TO %s@'%%'", name)
+        self._execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%' WITH GRANT OPTION", name)
+        value = {"engine": "mariadb", "host": HOST, "port": self._stack.database.port, "username": name, "password": password}
+        return self._cloud.secret(name, json.dumps(value))
+
+    def _execute(self, statement: str, *arguments: str) -> None:
+        with self._stack.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(statement, arguments)
+
+    def _probes(self, user: str, password: str) -> dict[str, Callable[[], bool]]:
+        def connected() -> pymysql.connections.Connection[Any]:
+            port = self._stack.database.port
+            return pymysql.connect(host=HOST, port=port, user=user, password=password, ssl=self._tls, connect_timeout=5)
+
+        session = connected()
+
+        def login() -> bool:
+            return _let_in(lambda: connected().close())
+
+        def statement() -> bool:
+            def count() -> None:
+                with session.cursor() as cursor:
+                    cursor.execute(f"SELECT COUNT(*) FROM {SCHEMA}.{TABLE}")  # noqa: S608 - our own names
+
+            return _let_in(count)
+
+        return {"login": login, "session": statement}
+
+
+def _let_in(knock: Callable[[], object]) -> bool:
+    """Whether it is let in.
+
+    Raises:
+        CheckFailed: the database fails for another reason.
+    """
+    try:
+        knock()
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] in _REFUSED:
+            return False
+        raise CheckFailed(f"The database failed while it was asked ({error.args[:1]}).") from error
+    return True

@@ -1,0 +1,111 @@
+"""What only others can know, each with the page that says so and the day on which it was read.
+
+Rules: a figure from here is tagged `published`, or `computed` where something is computed from it; nothing from here is ever
+shown as measured. Prices are elsewhere: they can be edited.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vaultgate_ops.compare.result import Source
+
+_READ = "2026-11-21"
+_AWS = "https://docs.aws.amazon.com"
+
+SECRETS_QUOTAS = Source(f"{_AWS}/secretsmanager/latest/userguide/reference_limits.html", "AWS Secrets Manager quotas", _READ)
+SSM_QUOTAS = Source(f"{_AWS}/general/latest/gr/ssm.html", "AWS Systems Manager endpoints and quotas", _READ)
+KMS_QUOTAS = Source(f"{_AWS}/kms/latest/developerguide/requests-per-second.html", "AWS KMS request quotas", _READ)
+LAMBDA_SCALING = Source(f"{_AWS}/lambda/latest/dg/scaling-behavior.html", "Lambda scaling behavior", _READ)
+TRAIL_DELAY = Source(
+    f"{_AWS}/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html",
+    "Getting and viewing your CloudTrail log files",
+    _READ,
+)
+SECRETS_TRAIL = Source(
+    f"{_AWS}/secretsmanager/latest/userguide/retrieve-ct-entries.html", "AWS CloudTrail entries for Secrets Manager", _READ
+)
+SSM_TRAIL = Source(
+    f"{_AWS}/systems-manager/latest/userguide/monitoring-cloudtrail-logs.html",
+    "Logging AWS Systems Manager API calls with AWS CloudTrail",
+    _READ,
+)
+KMS_TRAIL = Source(
+    f"{_AWS}/kms/latest/developerguide/logging-using-cloudtrail.html", "Logging AWS KMS API calls with AWS CloudTrail", _READ
+)
+LAMBDA_VARIABLES = Source(
+    f"{_AWS}/lambda/latest/dg/configuration-envvars.html", "Working with Lambda environment variables", _READ
+)
+SSM_KEY = Source(
+    f"{_AWS}/systems-manager/latest/userguide/sysman-paramstore-access.html",
+    "Restricting access to Parameter Store parameters using IAM policies",
+    _READ,
+)
+
+COLD_STARTS_PER_S = 100.0
+"""1,000 sandboxes every 10 seconds for one function: `LAMBDA_SCALING`."""
+
+
+class Quota(NamedTuple):
+    """The most calls a second that an account may make in a region, by default.
+
+    Attributes:
+        store: whose calls these are.
+        per_second: the most.
+        call: which.
+        source: says so.
+        note: what else limits.
+    """
+
+    store: str
+    per_second: float
+    call: str
+    source: Source
+    note: str = ""
+
+
+QUOTAS = (
+    Quota("secretsmanager", 10_000, "GetSecretValue", SECRETS_QUOTAS),
+    Quota("ssm", 40, "GetParameter", SSM_QUOTAS, "More against payment; each read of a SecureString also counts for KMS."),
+    Quota("ssm-reference", 40, "GetParameter", SSM_QUOTAS, "Each also counts for Secrets Manager."),
+    Quota(
+        "env", 10_000, "Decrypt", KMS_QUOTAS, "Of symmetric keys; some regions have more. Only the encrypted variable needs it."
+    ),
+)
+
+
+class Fact(NamedTuple):
+    """What an audit trail of AWS records of a read.
+
+    Attributes:
+        store: id.
+        name: who, what, when, from_where, searchable or traceable.
+        value: for people.
+        source: says so.
+    """
+
+    store: str
+    name: str
+    value: str
+    source: Source
+
+
+def _trail(store: str, call: str, target: str, source: Source) -> tuple[Fact, ...]:
+    return (
+        Fact(store, "who", "userIdentity: the role's ARN with its session's name, which is the function's", source),
+        Fact(store, "what", f"eventName {call}, {target}", source),
+        Fact(store, "when", "eventTime, to the second", source),
+        Fact(store, "from_where", "sourceIPAddress and userAgent", source),
+        Fact(store, "searchable", "about 5 minutes on average, not guaranteed", TRAIL_DELAY),
+    )
+
+
+AUDIT = (
+    *_trail("secretsmanager", "GetSecretValue", "requestParameters.secretId", SECRETS_TRAIL),
+    *_trail("ssm", "GetParameter, and KMS's Decrypt", "requestParameters.name", SSM_TRAIL),
+    *_trail("ssm-reference", "GetParameter, and Secrets Manager's GetSecretValue", "requestParameters.name", SSM_TRAIL),
+    Fact("env", "who", "nobody: reading a variable is no call; of an encrypted one, KMS's Decrypt at a cold start", KMS_TRAIL),
+    Fact("env", "what", "nothing; of an encrypted one, the key", KMS_TRAIL),
+    Fact("env", "when", "not recorded; of an encrypted one, at cold starts", KMS_TRAIL),
+    Fact("env", "from_where", "not recorded; of an encrypted one, sourceIPAddress", KMS_TRAIL),
+)
