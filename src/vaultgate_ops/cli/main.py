@@ -13,6 +13,7 @@ from vaultgate_ops.errors import OpsError
 INTERRUPTED = 130
 _VERBS = {
     "bootstrap": "bootstrap",
+    "compare": "compare",
     "config": "config",
     "demo": "demo",
     "down": "local",
