@@ -1,4 +1,4 @@
-"""MariaDB from Debian's and Ubuntu's packages, without a question and without a running service.
+"""Debian's and Ubuntu's packages, without a question and without a running service; MariaDB's above all.
 
 Rules: only the core packages are installed: they hold the programs and nothing that starts a server, so the machine has
 no new service afterwards; a package that would have to go makes apt refuse; a dpkg at work is never killed.
@@ -20,7 +20,7 @@ from vaultgate_ops.local import disk
 from vaultgate_ops.local.fetch import programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vaultgate_ops.reporting import Reporter, Task
 
@@ -29,7 +29,6 @@ _CLIENT = "mariadb-client-core"
 _OFFLINE_WORDS = ("could not resolve", "temporary failure resolving", "could not connect", "failed to fetch", "timed out")
 _FULL_WORDS = (*disk.FULL_WORDS, "don't have enough free space")
 _BUSY_WORDS = ("could not get lock", "unable to acquire the dpkg frontend lock", "unable to lock")
-_BY_HAND = "sudo apt-get install mariadb-server-core mariadb-client-core"
 
 # APT::Status-Fd's lines: "dlstatus:1:23.5:Retrieving file 1 of 9", "pmstatus:mariadb-common:40.0:Unpacking ...".
 _STATUS = re.compile(r"(?P<kind>dlstatus|pmstatus):[^:]*:(?P<percent>[\d.]+):(?P<words>.*)")
@@ -60,11 +59,50 @@ def rights(environ: Mapping[str, str], *, is_root: bool) -> Rights | None:
     return None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is installed, in words.
+
+    Args:
+        title: its name.
+        absent: completes "This system's packages have no".
+        by_hand: the command a person would type.
+        instead: what a person may do instead, as an imperative.
+    """
+
+    title: str
+    absent: str
+    by_hand: str
+    instead: str
+
+
+MARIADB = Wanted(
+    "MariaDB",
+    "MariaDB server",
+    f"sudo apt-get install {_SERVER} {_CLIENT}",
+    "set MYSQLD_BIN to a mariadbd or mysqld",
+)
+
+
 def install_mariadb(rights: Rights, *, environ: Mapping[str, str], reporter: Reporter) -> None:
-    """Install MariaDB's server and the program that makes its data folder.
+    """Install MariaDB's server and the program that makes its data folder; see `install`."""
+    install(rights, MARIADB, lambda: mariadb_packages(known(environ, _SERVER, _CLIENT)), environ=environ, reporter=reporter)
+
+
+def install(
+    rights: Rights,
+    wanted: Wanted,
+    choose: Callable[[], Sequence[str] | None],
+    *,
+    environ: Mapping[str, str],
+    reporter: Reporter,
+) -> None:
+    """Install packages.
 
     Args:
         rights: how.
+        wanted: what, in words.
+        choose: the names of the packages, asked once the lists are fresh; None where apt knows none that do.
         environ: passed to apt-get, without anything that could ask a question.
         reporter: told what goes on.
 
@@ -78,14 +116,15 @@ def install_mariadb(rights: Rights, *, environ: Mapping[str, str], reporter: Rep
     except programs.ProgramFailed as failure:
         # One broken source among many is no obstacle: the package may be in another, or in the lists of yesterday.
         stale = failure
-    packages = mariadb_packages(_known(environ))
+    packages = choose()
     if packages is None:
-        raise _explain(stale) if stale else Missing("This system's packages have no MariaDB server.", "Set MYSQLD_BIN.")
+        absent = Missing(f"This system's packages have no {wanted.absent}.", f"{wanted.instead[0].upper()}{wanted.instead[1:]}.")
+        raise _explain(stale, wanted) if stale else absent
     with reporter.task(f"Installing {' and '.join(packages)}", total=200) as task:
         try:
             _apt_get(rights, ["install", "--no-install-recommends", "--no-remove", *packages], environ, _meter(task))
         except programs.ProgramFailed as failure:
-            raise _explain(failure) from failure
+            raise _explain(failure, wanted) from failure
 
 
 def mariadb_packages(known: Iterable[str]) -> tuple[str, str] | None:
@@ -104,10 +143,11 @@ def mariadb_packages(known: Iterable[str]) -> tuple[str, str] | None:
     return ordered[0] if ordered[0][0] == _SERVER else ordered[-1]
 
 
-def _known(environ: Mapping[str, str]) -> list[str]:
+def known(environ: Mapping[str, str], *prefixes: str) -> list[str]:
+    """The packages whose names begin so, of all that apt knows."""
     return [
         name
-        for prefix in (_SERVER, _CLIENT)
+        for prefix in prefixes
         for name in (programs.answer(["apt-cache", "pkgnames", prefix], environ=environ) or "").split()
     ]
 
@@ -145,18 +185,20 @@ def _meter(task: Task) -> Callable[[str], None]:
     return read
 
 
-def _explain(failure: programs.ProgramFailed) -> OpsError:
+def _explain(failure: programs.ProgramFailed, wanted: Wanted) -> OpsError:
     if line := failure.line_with(_FULL_WORDS):
-        return Missing(f"Installing MariaDB failed for want of disk space: {line}", "Free some space and try again.")
+        return Missing(f"Installing {wanted.title} failed for want of disk space: {line}", "Free some space and try again.")
     if line := failure.line_with(_BUSY_WORDS):
         return Missing(
-            f"Installing MariaDB failed, because another program is installing packages: {line}",
+            f"Installing {wanted.title} failed, because another program is installing packages: {line}",
             "Wait for it and try again.",
         )
     if line := failure.line_with(_OFFLINE_WORDS):
         return Unreachable(
-            f"Installing MariaDB failed for want of a network: {line}",
-            "Connect this machine or repair its package sources, or set MYSQLD_BIN to a mariadbd or mysqld.",
+            f"Installing {wanted.title} failed for want of a network: {line}",
+            f"Connect this machine or repair its package sources, or {wanted.instead}.",
         )
     line = next((line.removeprefix("E: ") for line in failure.lines if line.startswith("E: ")), failure.last())
-    return Missing(f"Installing MariaDB failed: {line}", f"See what is wrong by hand ({_BY_HAND}), or set MYSQLD_BIN.")
+    return Missing(
+        f"Installing {wanted.title} failed: {line}", f"See what is wrong by hand ({wanted.by_hand}), or {wanted.instead}."
+    )
