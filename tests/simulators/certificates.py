@@ -41,8 +41,8 @@ class Authority:
         )
         self.certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, host: str, ends: dt.timedelta = DAY) -> tuple[Path, Path]:
-        """A certificate and its key, as PEM files, for a host; ends so long after now, or before."""
+    def issue(self, host: str, ends: dt.timedelta = DAY, begins: dt.timedelta = -10 * DAY) -> tuple[Path, Path]:
+        """A certificate and its key, as PEM files, for a host; begins and ends so long after now, or before."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             name: x509.GeneralName = x509.IPAddress(ip_address(host))
@@ -50,7 +50,7 @@ class Authority:
             name = x509.DNSName(host)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
-            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]), key, _NOW + ends)
+            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]), key, _NOW + ends, _NOW + begins)
             .add_extension(x509.SubjectAlternativeName([name]), critical=False)
             .add_extension(identifier, critical=False)
             .sign(self._key, hashes.SHA256())
@@ -61,16 +61,24 @@ class Authority:
         files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
         return files
 
-    def server(self, host: str, ends: dt.timedelta = DAY, *, asks_for: Authority | None = None) -> ssl.SSLContext:
+    def server(
+        self, host: str, ends: dt.timedelta = DAY, begins: dt.timedelta = -10 * DAY, *, asks_for: Authority | None = None
+    ) -> ssl.SSLContext:
         """What a server needs that is `host`; `asks_for` makes it want a client's certificate by that authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.issue(host, ends))
+        context.load_cert_chain(*self.issue(host, ends, begins))
         if asks_for is not None:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(asks_for.certificate_file)
         return context
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends: dt.datetime) -> x509.CertificateBuilder:
+    def _builder(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        ends: dt.datetime,
+        begins: dt.datetime = _NOW - 10 * DAY,
+    ) -> x509.CertificateBuilder:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key.public_key())
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(_NOW - 10 * DAY).not_valid_after(ends)
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(begins).not_valid_after(ends)
         return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -257,11 +257,16 @@ class Connections:
     def _trust(self) -> ssl.SSLContext:
         """The TLS context, made once."""
         if self._context is None:
-            self._context = _tls_context(self._tls)
+            self._context = tls_context(self._tls)
         return self._context
 
 
-def _tls_context(tls: TlsSettings | None) -> ssl.SSLContext:
+def tls_context(tls: TlsSettings | None) -> ssl.SSLContext:
+    """How https origins are checked; None is by the system's certificates.
+
+    Raises:
+        ConfigurationError: a certificate file can't be used.
+    """
     import ssl  # noqa: PLC0415 - see the module's rules
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -16,6 +16,7 @@ _VERBS = {
     "compare": "compare",
     "config": "config",
     "demo": "demo",
+    "doctor": "doctor",
     "down": "local",
     "layer": "layer",
     "mirror": "mirror",

@@ -1,0 +1,99 @@
+"""A secret of Secrets Manager: what may be called, and how its rotation stands.
+
+Rules: every call is a real one that changes nothing; the value that GetSecretValue gives is dropped where it arrives. boto3 and
+the rotation's own code are imported here only: the record-count function carries neither, and needs neither.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from vaultgate_ops.doctor.facts import RotationSeen
+
+if TYPE_CHECKING:
+    from vaultgate_ops.clock import Clock  # the layer's has the same methods
+    from vaultgate_ops.doctor.visit import Visit
+
+_CONNECT_S, _ANSWER_S = 3, 4
+_DAYS = 45
+"""How old a value may get where no rotation is enabled: nobody says, so it isn't called overdue."""
+
+
+def rotation(visit: Visit, secret: str) -> RotationSeen:
+    """Look at one secret, and try what a rotation function needs and what is harmless."""
+    import boto3  # noqa: PLC0415 - see the module's rules
+    from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
+
+    environ = visit.environ
+    # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it.
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    terms = Config(connect_timeout=_CONNECT_S, read_timeout=_ANSWER_S, retries={"total_max_attempts": 1}, proxies={})
+    try:
+        client = boto3.client(
+            "secretsmanager",
+            region_name=region,
+            endpoint_url=next((text for name in _ENDPOINTS if (text := environ.get(name))), None),
+            aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+            config=terms,
+        )
+    except (BotoCoreError, ValueError) as error:
+        return RotationSeen(secret, code="failed", words=f"no client: {type(error).__name__}; is AWS_REGION set?")
+    return _look(visit, client, secret, region or "")
+
+
+# What a rotation function calls and what changes nothing; PutSecretValue and UpdateSecretVersionStage do.
+_CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("DescribeSecret", "describe_secret", {}),
+    ("ListSecretVersionIds", "list_secret_version_ids", {}),
+    ("GetSecretValue", "get_secret_value", {}),
+)
+_ENDPOINTS = ("SECRETS_MANAGER_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
+
+
+def _look(visit: Visit, client: Any, secret: str, region: str) -> RotationSeen:
+    from vaultgate_ops.errors import OpsError  # noqa: PLC0415 - see the module's rules
+    from vaultgate_ops.rotation.errors import RotationError  # noqa: PLC0415 - as above
+    from vaultgate_ops.rotation.overdue import overdue_s  # noqa: PLC0415 - as above
+    from vaultgate_ops.rotation.service import SecretsManager  # noqa: PLC0415 - as above
+    from vaultgate_ops.rotation.survey import survey  # noqa: PLC0415 - as above
+
+    store = SecretsManager(client, cast("Clock", visit.clock))
+    refused: dict[str, str] = {}
+    trouble: dict[str, RotationError] = {}
+    for operation, name, parameters in _CALLS:
+        try:
+            store.call(name, **({"SecretId": secret} | parameters))
+        except RotationError as error:
+            if error.code == "aws-denied":
+                refused[operation] = error.message
+            else:
+                trouble[operation] = error
+            if error.code == "aws-unreachable":
+                break
+    # A secret without a value has nothing to get, and is there all the same.
+    graver = [error for operation, error in trouble.items() if operation == "DescribeSecret" or error.code != "secret-missing"]
+    if graver:
+        return RotationSeen(secret, refused, "missing" if graver[0].code == "secret-missing" else "failed", graver[0].message)
+    if {"DescribeSecret", "ListSecretVersionIds"} & refused.keys():
+        return RotationSeen(secret, refused)
+    looked = survey(store, secret, region)
+    late = 0.0
+    if looked.enabled and looked.current is not None:
+        with suppress(OpsError):
+            late = overdue_s(looked, _DAYS, visit.clock.wall())
+    pending = looked.pending
+    return RotationSeen(
+        secret,
+        refused,
+        enabled=looked.enabled,
+        function=looked.function,
+        current=looked.current is not None,
+        pending=pending.version_id if pending else "",
+        pending_s=visit.clock.wall() - pending.created_at if pending else 0.0,
+        overdue_s=late,
+        owner=looked.owner,
+    )
