@@ -39,7 +39,7 @@ def read(client: hvac.Client, path: str) -> Mapping[str, object] | None:
         Denied: the token is dead.
         Unreachable: no answer, a sealed Vault, or something that isn't Vault.
     """
-    return _data(client, _ask(client, lambda: client.read(path), "read", path))
+    return _data(client, ask(client, lambda: client.read(path), "read", path))
 
 
 class Answer(NamedTuple):
@@ -67,7 +67,7 @@ def send(client: hvac.Client, write: Write) -> Answer:
     secrets: list[str] = []
     body = _revealed(write.body, secrets)
     needs = " and ".join(sorted(write.needs))
-    answer = _ask(client, lambda: client.write_data(write.path, data=body), needs, write.path, hint=write.hint, secrets=secrets)
+    answer = ask(client, lambda: client.write_data(write.path, data=body), needs, write.path, hint=write.hint, secrets=secrets)
     if isinstance(answer, requests.Response) and answer.status_code == requests.codes.no_content:
         return Answer({}, ())
     if not isinstance(answer, dict):
@@ -75,7 +75,7 @@ def send(client: hvac.Client, write: Write) -> Answer:
     return Answer(answer.get("data") or {}, tuple(_cleaned(str(said), secrets) for said in answer.get("warnings") or ()))
 
 
-def _ask(
+def ask(
     client: hvac.Client, call: Callable[[], object], capability: str, path: str, *, hint: str = "", secrets: Sequence[str] = ()
 ) -> object:
     """Make one call, and turn what goes wrong into our errors."""

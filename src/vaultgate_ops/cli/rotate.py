@@ -10,6 +10,7 @@ import click
 from vaultgate_ops.cli import speech
 from vaultgate_ops.cli.rotate_parameter import parameter
 from vaultgate_ops.cli.rotate_report import report
+from vaultgate_ops.cli.rotate_sync import sync
 from vaultgate_ops.cli.rotate_wave import wave
 from vaultgate_ops.cli.rotation_doors import REGION, hand
 from vaultgate_ops.clock import Clock
@@ -148,4 +149,5 @@ def _local(seconds: float) -> str:
 
 rotate.add_command(parameter)
 rotate.add_command(report)
+rotate.add_command(sync)
 rotate.add_command(wave)

@@ -1,0 +1,87 @@
+"""Goes through a file's entries: looks, decides, acts, and says what came of each.
+
+Rules: one entry after the other, looked at right before it is acted on; what goes wrong with one is that one's, unless it is
+Vault that doesn't answer or no longer knows the token: then there is nothing to go on with. A plan changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vaultgate_ops.bootstrap.answers import Forbidden
+from vaultgate_ops.errors import Denied, OpsError, Unreachable
+from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.sync.model import Action, Decision, Fate, Outcome, Source, tags_of
+from vaultgate_ops.sync.planner import decide, needs_older
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vaultgate_ops.sync.model import Entry, Wanted
+    from vaultgate_ops.sync.targets import Target
+    from vaultgate_ops.sync.vault import Origin
+
+
+def run(
+    wanted: Wanted, origin: Origin, target: Callable[[Entry], Target], *, plan: bool = False, prune: bool = False
+) -> Iterator[Outcome]:
+    """Do, or with ``plan`` only decide, what the file asks for; one outcome for each entry, as it is done.
+
+    Args:
+        wanted: the file.
+        origin: Vault.
+        target: the place of an entry.
+        plan: change nothing.
+        prune: remove what Vault no longer has.
+
+    Raises:
+        Unreachable: Vault doesn't answer.
+        Denied: the token is dead.
+    """
+    for entry in wanted.entries:
+        source: Source | None = None
+        try:
+            source = origin.read(entry)
+            decision = _decided(entry, wanted.owner, source, origin, target(entry), prune=prune)
+            if not plan:
+                _act(entry, wanted.owner, source, decision, target(entry))
+        except OpsError as error:
+            if isinstance(error, Unreachable) or (isinstance(error, Denied) and not isinstance(error, Forbidden)):
+                raise
+            code = (
+                error.code
+                if isinstance(error, RotationError)
+                else "vault-denied"
+                if isinstance(error, Denied)
+                else "vault-refused"
+            )
+            yield Outcome(entry, Decision(Action.REFUSE, code=code, why=error.message, hint=error.hint), source, failed=True)
+        else:
+            yield Outcome(entry, decision, source, failed=decision.action in {Action.REFUSE, Action.LEAVE})
+
+
+def _decided(entry: Entry, owner: str, source: Source, origin: Origin, target: Target, *, prune: bool) -> Decision:
+    found = target.look(entry, owner)
+    version = needs_older(entry, owner, source, found)
+    older = None if version is None else origin.older(entry, version)
+    return decide(entry, owner, source, found, older, prune=prune)
+
+
+def _act(entry: Entry, owner: str, source: Source, decision: Decision, target: Target) -> None:
+    if decision.action is Action.REMOVE:
+        target.remove(entry)
+    if source.fate is not Fate.LIVE or source.value is None:
+        return
+    tags = tags_of(entry, owner, source.version)
+    match decision.action:
+        case Action.CREATE:
+            target.create(entry, source.value, tags)
+        case Action.WRITE:
+            target.write(entry, source.value, tags, rekey=decision.rekey)
+        case Action.BRING_BACK:
+            target.bring_back(entry)
+            target.write(entry, source.value, tags, rekey=False)
+        case Action.MARK:
+            target.mark(entry, tags)
+        case _:
+            pass
