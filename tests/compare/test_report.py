@@ -1,0 +1,217 @@
+"""The report without a browser: nothing of others gets out of its place, and no number stands without its tag."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compare.documents import measured, whole
+
+from vaultgate_ops.compare import prices, readings, report, result
+from vaultgate_ops.compare.report import page, words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOSTILE = (
+    "<script>window.owned=1</script>",
+    "</script><img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{ 7 * 7 }}{% raw %}",
+    "<!--",
+    "&lt;b&gt;",
+    "| a | b |",
+    "[link](javascript:alert(1))",
+    '=HYPERLINK("http://x")',
+    "\x1b[31mred\x1b[0m",
+    "two\nlines\r\nthree",
+)
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and the text of those that were asked for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.figures: list[tuple[str, str]] = []
+        self.bare: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(sorted(name for name, _ in attrs))))
+        if tag not in {"meta", "input", "line", "path", "polyline", "rect", "br"}:
+            self.open.append((tag, dict(attrs)))
+        if tag == "data":
+            inside = any("figure" in (held.get("class") or "").split() for _, held in self.open)
+            self.figures.append(("figure" if inside else "", ""))
+        if tag == "span" and "tag" in (dict(attrs).get("class") or "").split() and self.figures:
+            self.figures[-1] = (self.figures[-1][0], dict(attrs).get("class") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+
+def poisoned(text: str) -> dict[str, Any]:
+    """The made-up result with this text wherever a text of others may stand."""
+    document = measured()
+    document["machine"]["cpu"] = text
+    document["versions"]["vault"] = text
+    document["stores"]["ssm"] = text
+    document["made"] = text
+    for contender in document["contenders"]:
+        contender["title"] = text
+        contender["why_not"] = contender["why_not"] and text
+    for one in document["measurements"]:
+        one["note"] = text
+        if isinstance(one["value"], str) and one["value"] != "never":
+            one["value"] = text
+        if one["source"]:
+            one["source"] |= {"url": text, "title": text}
+    return readings.add(document, prices.load())
+
+
+@pytest.fixture(scope="module")
+def plain() -> Elements:
+    """The page with a harmless word in the same places."""
+    return Elements(page.render(poisoned("word")))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_adds_no_element_and_no_attribute(text: str, plain: Elements) -> None:
+    """Whatever a title, a note, a version or an address says, the page has the same elements with the same attributes."""
+    rendered = page.render(poisoned(text))
+    assert Elements(rendered).elements == plain.elements
+    assert json.loads(re.findall(r'id="document">(.*?)</script>', rendered, re.DOTALL)[0])["document"]["machine"]["cpu"] == text
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
+@settings(max_examples=40)
+def test_no_text_gets_out_of_its_place(text: str) -> None:
+    """Over all of Unicode: embedded JSON has no bracket, a row of Markdown or CSV keeps its cells, a terminal its colours."""
+    inside = page.embedded({"text": text})
+    assert not re.search("[<>&]", inside)
+    assert json.loads(inside) == {"text": text}
+    document = measured()
+    document["measurements"] = document["measurements"][:2]
+    for one in document["measurements"]:
+        one["note"] = text
+    document = {**whole(), "measurements": document["measurements"], "verdicts": {"rules": [], "verdicts": [], "summary": []}}
+    rows = [line for line in words.as_markdown(document).splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows if "110" in row or "170" in row} <= {5}
+    assert not re.search(r"(?<!\\)<", "".join(rows))
+    table = list(csv.reader(io.StringIO(words.as_csv(document), newline="")))
+    assert {len(row) for row in table} == {13}
+    assert table[1][9].removeprefix("'") == text
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in table for cell in row)
+    assert all(letter.isprintable() or letter == "\n" for letter in words.as_lines(document))
+
+
+def test_no_number_stands_without_its_tag() -> None:
+    """Every figure of the page has a tag beside it; every value of the other formats has one behind it."""
+    found = Elements(page.render(whole())).figures
+    assert len(found) > 500
+    assert all(inside == "figure" and re.search("measured-here|computed|published", tag) for inside, tag in found)
+    for line in words.as_lines(whole()).splitlines():
+        assert (
+            not re.search(r": [$\d]", line) or line.startswith("Made") or re.search(r"\((measured here|computed|published)", line)
+        ), line
+    columns = list(csv.DictReader(io.StringIO(words.as_csv(whole()))))
+    assert {row["tag"] for row in columns} == {"measured-here", "computed", "published"}
+
+
+def test_what_is_published_shows_its_day_and_its_place() -> None:
+    """A published figure without its source would be hearsay."""
+    document = whole()
+    [one] = [one for one in document["measurements"] if one["tag"] == "published"][:1]
+    assert words.tag(one) == "published 2026-01-02, example.org"
+    rendered = page.render(document)
+    assert '2026-01-02, <a href="https://example.org/made-up" rel="noreferrer">source</a>' in rendered
+
+
+def test_an_address_that_is_none_is_not_linked() -> None:
+    """Only http and https become links: a result that somebody else made can't plant a script's address."""
+    document = measured()
+    for one in document["measurements"]:
+        if one["source"]:
+            one["source"]["url"] = "javascript:alert(1)"
+    assert 'href="javascript' not in page.render(readings.add(document, prices.load()))
+
+
+def test_loopback_never_passes_for_aws() -> None:
+    """A local comparison says on top of every format whose times these are; one against an account doesn't."""
+    document = whole()
+    for form in ("html", "markdown", "terminal"):
+        assert "They are not AWS&#39;s times" in report.text(document, form).replace("'", "&#39;")
+    assert "They are not AWS" not in report.text({**document, "target": "aws"}, "html")
+
+
+def test_the_page_loads_nothing() -> None:
+    """No element has a src, no style an import or an address; the policy names the page's own two hashes and nothing else."""
+    rendered = page.render(whole())
+    assert not [name for _, names in Elements(rendered).elements for name in names if name in {"src", "srcset", "style"}]
+    assert not [name for _, names in Elements(rendered).elements for name in names if name.startswith("on")]
+    assert "@import" not in rendered
+    assert not re.search(r"url\(", rendered)
+    [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', rendered)
+    assert policy.startswith("default-src &#39;none&#39;")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_result_that_is_written_can_be_read_again(tmp_path: Path) -> None:
+    """result.json with its readings is still a result, and gives the same page again: one command makes it from the file."""
+    files = {file.name: file for file in report.write(whole(), tmp_path / "new")}
+    assert set(files) == {"index.html", "result.md", "result.csv", "result.json"}
+    again = json.loads(files["result.json"].read_text(encoding="utf-8"))
+    loaded = result.load(again)
+    assert len(loaded.measurements) == len(measured()["measurements"])
+    assert page.render(readings.add(again, prices.load())) == files["index.html"].read_text(encoding="utf-8")
+
+
+def test_what_could_not_be_had_is_said_in_words() -> None:
+    """No figure has its reason; a contender that could not run is listed with why; never says how long was waited."""
+    rendered = page.render(whole())
+    assert "no figure" in rendered
+    assert "This store can&#39;t be taken down from here." in rendered
+    assert "no: made up: nothing answers where it would listen" in rendered
+    assert "waited 30 s" in rendered
+    assert "not decided: nobody publishes hcp.cluster_hour" in rendered
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "ms", "no figure"),
+        (0, "requests", "0 requests"),
+        (0.000123, "s", "0.00012 s"),
+        (1.5, "s", "1.5 s"),
+        (1234567.0, "", "1,234,567"),
+        (99.951, "us", "100 us"),
+        (273.565, "USD", "$273.56"),
+        (True, "", "yes"),
+        ("never", "s", "never"),
+    ],
+)
+def test_a_figure_is_rounded_to_what_can_be_used(value: object, unit: str, text: str) -> None:
+    """Three digits that count, whole numbers from 100 on, cents for money; words where there is no number."""
+    assert words.figure(value, unit) == text
+
+
+def test_a_result_without_figures_is_a_page_too() -> None:
+    """Everything failed: the page says so at each place instead of breaking."""
+    document = {**measured(), "measurements": [], "complete": False}
+    rendered = page.render(readings.add(document, prices.load()))
+    assert "Nothing was measured that could be drawn." in rendered
+    assert "This comparison was not finished" in rendered
+    assert "not decided: nothing has a figure for warm_p99 of reads" in rendered
