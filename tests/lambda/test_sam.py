@@ -109,7 +109,7 @@ def test_the_function_holds_what_it_imports_and_nothing_else(built: Path, tmp_pa
     listed = sorted(path.name for path in folder.iterdir() if not path.name.endswith(".dist-info"))
     assert listed == FUNCTION
     ours = {path.relative_to(folder / "vaultgate_ops").parts[0] for path in (folder / "vaultgate_ops").rglob("*.py")}
-    assert ours == {"__init__.py", "records"}
+    assert ours == {"__init__.py", "doctor", "records"}
     assert not [*folder.rglob("__pycache__")]
     assert packed(folder, tmp_path / "function.zip").stat().st_size < LARGEST_ZIP
 
@@ -191,13 +191,16 @@ def test_the_unzipped_artefact_runs_under_the_emulator(
     nothing_left: Callable[[], AbstractContextManager[None]],
     tmp_path: Path,
 ) -> None:
-    """Function and layer, zipped and unzipped, count rows with an interpreter that knows the runtime client alone."""
+    """Function and layer, zipped and unzipped, count rows with an interpreter that knows the runtime client alone.
+
+    The doctor, which is asked by an event of its own, finds nothing wrong with them.
+    """
     code = unpacked(packed(built / "RecordsFunction", tmp_path / "function.zip"), tmp_path / "task")
     layer = unpacked(packed(built / "VaultgateLayer", tmp_path / "layer.zip"), tmp_path / "layer")
     sandbox = Sandbox(
         find_emulator(),
         layer,
-        stack.function_environment(processes.free_port()),
+        stack.function_environment(processes.free_port()) | {"AWS_ENDPOINT_URL": stack.aws.endpoint},
         HANDLER,
         stack.folder,
         python=bare_python(tmp_path / "python"),
@@ -210,6 +213,8 @@ def test_the_unzipped_artefact_runs_under_the_emulator(
         assert answer.get("statusCode") == 200, answer
         body = json.loads(answer["body"])
         assert (body["count"], body["credential"]["source"]) == (backstage.rows(), "vault")
+        report = sandbox.invoke({"vaultgate": "doctor"})
+        assert (report.get("exit_code"), report.get("findings")) == (0, []), report
 
 
 def bare_python(folder: Path) -> Path:

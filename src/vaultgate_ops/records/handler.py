@@ -1,12 +1,14 @@
 """What Lambda imports: reads the environment once and puts the function together.
 
 Rules: a wrong setting ends the init with every problem named, before the first request; Vault and the database are not
-asked for anything until a request comes.
+asked for anything until a request comes. The event `DOCTOR`, which only a direct invocation can be, asks for an examination
+instead of a count; what answers it is imported then.
 """
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -14,13 +16,27 @@ from vaultgate_ops.records.application import make_handler
 from vaultgate_ops.records.settings import load
 from vaultgate_ops.records.sources import SOURCES
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+DOCTOR = {"vaultgate": "doctor"}
+"""Everything that comes through API Gateway or a function URL has a request context in it, whatever its caller writes."""
 _SERVICE, _NAMESPACE = "records", "Vaultgate"
 
 _settings = load(os.environ, SOURCES)
 
-handler = make_handler(
+_count = make_handler(
     SOURCES[_settings.source](_settings),
     _settings.table,
     Logger(service=_SERVICE),
     Metrics(namespace=_NAMESPACE, service=_SERVICE),
 )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """What Lambda calls: an answer for API Gateway, or the doctor's report (docs/doctor.schema.json)."""
+    if event == DOCTOR:
+        from vaultgate_ops.doctor import function  # noqa: PLC0415 - a cold start that counts shouldn't pay for it
+
+        return function.answer(os.environ, context.get_remaining_time_in_millis())
+    return _count(event, context)
