@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 PATH, SECRET, PARAMETER = "shop/payment", "shop/payment-key", "/shop/payment/key"
 KEY = Entry("secret", PATH, "key", Kind.SECRET, SECRET, "alias/shop")
 WHOLE = Entry("secret", PATH, "", Kind.PARAMETER, PARAMETER)
-POLICY = paths.checkout() / "vault-config" / "policies" / "sync.hcl"
+
+
+def policy() -> str:
+    """The policy that ships."""
+    return (paths.checkout() / "vault-config" / "policies" / "sync.hcl").read_text(encoding="utf-8")
 
 
 @dataclass
@@ -85,7 +89,7 @@ def bridge(stack: Stack) -> Iterator[Bridge]:
     """A secret in Vault with its first version, a token with the policy that ships, nothing in AWS."""
     clock = MovableClock()
     with stack.vault.client() as root:
-        root.sys.create_or_update_policy("sync", POLICY.read_text(encoding="utf-8"))
+        root.sys.create_or_update_policy("sync", policy())
         made = root.auth.token.create(policies=["sync"], no_default_policy=True, ttl="5m")["auth"]
         with stack.vault.client(made["client_token"]) as reader:
             bridge = Bridge(root, Origin(reader), SimulatedSecretsManager(clock), SimulatedParameterStore(clock), clock)

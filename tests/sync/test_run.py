@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulators.secrets_manager_http import served
-from tests.sync.conftest import KEY, PARAMETER, PATH, POLICY, SECRET, WHOLE
+from tests.sync.conftest import KEY, PARAMETER, PATH, SECRET, WHOLE, policy
 
 from vaultgate_ops.errors import Denied, Unreachable
 from vaultgate_ops.sync import summary
@@ -245,7 +245,7 @@ def test_the_policy_is_enough_and_needed(bridge: Bridge) -> None:
     """It has one line for one secret; every other test runs with it. Without it nothing is read, beyond it neither."""
     other = replace(KEY, path="records", field="greeting", name="other")
     assert [one.decision.code for one in bridge.sync(KEY, other)] == ["", "vault-denied"]
-    assert POLICY.read_text(encoding="utf-8").count("capabilities") == 1
+    assert policy().count("capabilities") == 1
     bridge.root.sys.create_or_update_policy("sync", 'path "secret/data/else" { capabilities = ["read"] }')
     (denied,) = bridge.sync(KEY)
     assert (denied.decision.code, denied.decision.hint) == (
