@@ -97,6 +97,11 @@ def test_the_break_even_is_the_first_number_of_secrets_that_is_not_cheaper() -> 
     assert even == 684
 
 
+def test_what_costs_the_same_has_broken_even() -> None:
+    """At least what the other does: equal is enough, from the first secret on."""
+    assert cost.break_even(SCENARIOS["vault-ec2"], SCENARIOS["vault-ec2"], at(calls=0)) == 0
+
+
 def test_what_never_breaks_even_says_so() -> None:
     """Standard parameters, below 40 calls a second, never cost what Vault's servers do before their number is absurd."""
     assert cost.break_even(SCENARIOS["vault-ec2"], SCENARIOS["env-plain"], at(calls=0)) is None
