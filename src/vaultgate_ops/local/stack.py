@@ -276,7 +276,7 @@ class Stack:
             markers.end(self.folder, clock=self._clock)
             for sandbox in self._sandboxes:
                 sandbox.kill()
-            for part in (*self.vaults, self.database, self.aws):
+            for part in (self.mirror, *self.vaults, self.database, self.aws):
                 part.stop()
             for process in self._started:
                 process.reap()
