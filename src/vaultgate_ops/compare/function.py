@@ -6,17 +6,15 @@ passwords can be told apart, never a password. A failure is an answer too, by it
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.compare import ways
+from vaultgate_ops.compare.stopwatch import read, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from vaultgate_ops.compare.ways import Read
 
 _environ = dict(os.environ)
 _clock = Clock()
@@ -34,31 +32,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         case "records":
             return _records(str(event["application"]), context)
     raise ValueError(event["do"])
-
-
-def read(one: Read, clock: Clock, *, anew: bool) -> dict[str, Any]:
-    """Read once: ``user``, ``mark`` of the password and ``ms``, or ``failed`` with the kind of the error."""
-    begin = clock.steady()
-    try:
-        user, password = one(anew=anew)
-    except Exception as error:  # noqa: BLE001 - whatever a way raises, it did not read
-        return {"failed": type(error).__name__, "ms": (clock.steady() - begin) * 1000}
-    return {"user": user, "mark": mark(password), "ms": (clock.steady() - begin) * 1000}
-
-
-def timed(one: Read, clock: Clock, reads: int, *, anew: bool) -> list[float]:
-    """Read again and again; the time of each in microseconds."""
-    times = []
-    for _ in range(reads):
-        begin = clock.steady()
-        one(anew=anew)
-        times.append((clock.steady() - begin) * 1e6)
-    return times
-
-
-def mark(password: str) -> str:
-    """What tells a password from another; these are random and long, so it tells nothing of them."""
-    return hashlib.sha256(password.encode()).hexdigest()[:12]
 
 
 def _records(application: str, context: Any) -> dict[str, Any]:

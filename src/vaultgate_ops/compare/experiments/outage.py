@@ -87,8 +87,8 @@ class Outage:
                 at.append(self._clock.steady())
                 self._clock.sleep(max(0.0, at[0] + self._down_s - self._clock.steady()))
             finally:
-                self._broken.up(stores)
                 at.append(self._clock.steady())
+                self._broken.up(stores)
 
         def over(made: Sequence[Call]) -> bool:
             if len(at) < 2:  # noqa: PLR2004 - down and up

@@ -1,0 +1,158 @@
+"""Runs: what is done once, what a kill leaves, whose folder it is, and what a step that fails does to the others."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.compare.fakes import Watched
+from tests.simulators.clock import MovableClock
+
+from vaultgate_ops.compare.contenders import CATALOGUE, entry
+from vaultgate_ops.compare.experiments import Step
+from vaultgate_ops.compare.journal import MARK, Journal, claim
+from vaultgate_ops.compare.result import Dimension, Measurement
+from vaultgate_ops.compare.run import Options, check, unable
+from vaultgate_ops.compare.runner import Runner
+from vaultgate_ops.errors import CheckFailed, UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vaultgate_ops.compare.contenders import Entry
+    from vaultgate_ops.compare.experiments import Observed
+    from vaultgate_ops.reporting import Task
+
+LIFE = Path(__file__).with_name("life.py")
+SM = entry("secretsmanager.boto3")
+
+
+class Steps:
+    """An experiment of some steps of ten seconds each; the last of them may fail."""
+
+    dimension = Dimension.READS
+
+    def __init__(self, clock: MovableClock, keys: Sequence[str], *, slowness: float = 1, failing: str = "") -> None:
+        self._clock, self._keys, self._slowness, self._failing = clock, keys, slowness, failing
+        self.done: list[str] = []
+
+    def steps(self, able: Sequence[Entry]) -> list[Step]:
+        return [Step(key, tuple(one.id for one in able), 10) for key in self._keys]
+
+    def observe(self, step: Step, task: Task) -> Observed:
+        task.describe(step.key)
+        self.done.append(step.key)
+        self._clock.advance(10 * self._slowness)
+        if step.key == self._failing:
+            raise CheckFailed("It broke.")
+        return {subject: {"value": len(self.done)} for subject in step.subjects}
+
+    def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
+        return [
+            Measurement(self.dimension, subject, key.replace("-", "_"), one.get("value"), note=one.get("problem", ""))
+            for key, seen in observed.items()
+            for subject, one in seen.items()
+        ]
+
+
+def journal(folder: Path, **run: str) -> Journal:
+    claim(folder, force=False)
+    begun = Journal(folder)
+    begun.begin(run)
+    return begun
+
+
+def test_a_step_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    """A second runner with the same journal does the rest, and concludes from all."""
+    clock = MovableClock()
+    first = Steps(clock, ["a", "b"])
+    Runner([first], [SM], journal(tmp_path), Watched(), clock).run()
+    second = Steps(clock, ["a", "b", "c"])
+    measured = Runner([second], [SM], journal(tmp_path), Watched(), clock).run()
+    assert second.done == ["c"]
+    assert [(one.name, one.value) for one in measured] == [("a", 1), ("b", 2), ("c", 1)]
+
+
+def test_another_run_begins_anew(tmp_path: Path) -> None:
+    """What was observed under other settings is nothing to this one."""
+    clock = MovableClock()
+    Runner([Steps(clock, ["a"])], [SM], journal(tmp_path, mode="full"), Watched(), clock).run()
+    again = Steps(clock, ["a"])
+    Runner([again], [SM], journal(tmp_path, mode="quick"), Watched(), clock).run()
+    assert again.done == ["a"]
+
+
+def test_a_step_that_fails_marks_its_cells(tmp_path: Path) -> None:
+    """The reason stands in them, and the next step is done."""
+    clock = MovableClock()
+    broken = Steps(clock, ["a", "b"], failing="a")
+    measured = Runner([broken], [SM], journal(tmp_path), Watched(), clock).run()
+    assert [(one.name, one.value, one.note) for one in measured] == [("a", None, "It broke."), ("b", 2, "")]
+
+
+def test_the_time_left_is_what_the_steps_take_here(tmp_path: Path) -> None:
+    """Expected ten seconds each: after one that took thirty, two are left, which is a minute."""
+    clock, reporter = MovableClock(), Watched()
+    Runner([Steps(clock, ["a", "b", "c"], slowness=3)], [SM], journal(tmp_path), reporter, clock).run()
+    assert reporter.total == 30
+    assert reporter.said == ["a, about 30 s left", "b, about 60 s left", "c, about 30 s left"]
+
+
+def test_a_killed_run_goes_on_with_what_it_had_not_done(
+    tmp_path: Path, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    """SIGKILL in the middle of the third step: the first two are not done again, the third is."""
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    words = [sys.executable, str(LIFE), str(tmp_path / "out"), str(log), str(gate)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as life:
+        eventually(lambda: log.exists() and log.read_text("ascii").split() == ["step-0", "step-1", "step-2"])
+        life.send_signal(signal.SIGKILL)
+    gate.touch()
+    subprocess.run(words, check=True, timeout=60)
+    assert log.read_text("ascii").split() == ["step-0", "step-1", "step-2", "step-2", "step-3"]
+    assert json.loads((tmp_path / "out" / "figures.json").read_text("ascii")) == ["step-0", "step-1", "step-2", "step-3"]
+
+
+def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    """Nothing is written into it, but with --force, and then nothing is deleted."""
+    theirs = tmp_path / "thesis.txt"
+    theirs.write_text("years of work", encoding="ascii")
+    with pytest.raises(UsageProblem, match="not empty"):
+        claim(tmp_path, force=False)
+    assert list(tmp_path.iterdir()) == [theirs]
+    claim(tmp_path, force=True)
+    Journal(tmp_path).begin({})
+    Journal(tmp_path).clear()
+    assert theirs.read_text("ascii") == "years of work"
+    claim(tmp_path, force=False)
+    with pytest.raises(UsageProblem, match="is a file"):
+        claim(theirs, force=True)
+
+
+def test_an_empty_or_absent_folder_becomes_ours(tmp_path: Path) -> None:
+    """It bears our mark from then on."""
+    claim(tmp_path / "new" / "folder", force=False)
+    assert (tmp_path / "new" / "folder" / MARK).is_file()
+
+
+def test_a_choice_must_name_what_there_is(tmp_path: Path) -> None:
+    """Dimensions, stores and contenders; anything else is refused with what is valid."""
+    check(["reads", "ssm", "env.kms"])
+    chosen = Options(tmp_path, only=("reads", "ssm", "env.kms"))
+    assert chosen.dimensions() == [Dimension.READS]
+    assert [one.id for one in chosen.contenders()] == ["ssm.boto3", "ssm.powertools", "ssm.extension", "env.kms"]
+    assert Options(tmp_path).contenders() == list(CATALOGUE)
+    with pytest.raises(UsageProblem, match="'latency'"):
+        check(["latency"])
+
+
+def test_an_agent_that_does_not_answer_is_left_out(tmp_path: Path) -> None:
+    """With the address in the reason."""
+    why = unable(entry("ssm.extension"), Options(tmp_path, agent="127.0.0.1:9"))
+    assert why == "No agent of AWS's answers at 127.0.0.1:9."
+    assert unable(entry("ssm.boto3"), Options(tmp_path)) is None
