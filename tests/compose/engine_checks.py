@@ -6,15 +6,19 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
 from botocore.exceptions import ClientError
+from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, Unreachable
@@ -25,11 +29,14 @@ from vaultgate_ops.local.compose import standing, unseal
 from vaultgate_ops.local.compose.engine import PROJECT
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
+from vaultgate_ops.local.function_endpoint import INVOKE_PATH, FunctionEndpoint
 from vaultgate_ops.local.vault_cluster import voting
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from docker.models.containers import Container
 
 SERVICES = ("prepare", "vault", "unseal", "mysql", "aws", "bootstrap", "function", "front")
 STAY = ("vault", "unseal", "mysql", "aws", "function", "front")
@@ -334,6 +341,77 @@ def test_removing_a_project_leaves_nothing(project: Project) -> None:
         remove(second.engine, name, Clock())
     assert everything_of(name) == []
     assert project.container("front").status == "running"
+
+
+def documented(page: str) -> list[str]:
+    """The Dockerfiles that a page of docs/ shows."""
+    text = (paths.checkout() / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"```dockerfile\n(.*?)```", text, re.DOTALL)
+
+
+@contextmanager
+def function_of(project: Project, dockerfile: str, folder: Path) -> Iterator[Container]:
+    """The record-count function in an image that these lines build, beside the project's own; /opt is the image's."""
+    engine, own = project.engine, project.container("function")
+    shutil.copytree(paths.build_folder() / "layer", folder / "build/layer")
+    shutil.copyfile(paths.build_folder() / "vaultgate-layer.zip", folder / "vaultgate-layer.zip")
+    (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    image, _ = engine.images.build(path=str(folder), buildargs={"IMAGE": own.attrs["Config"]["Image"]}, rm=True, forcerm=True)
+    mounted = {
+        one["Name"]: {"bind": one["Destination"], "mode": "ro"} for one in own.attrs["Mounts"] if one["Destination"] != "/opt"
+    }
+    container = engine.containers.run(
+        image.id,
+        own.attrs["Config"]["Cmd"],
+        entrypoint=own.attrs["Config"]["Entrypoint"],
+        environment=own.attrs["Config"]["Env"],
+        volumes=mounted,
+        network=next(iter(own.attrs["NetworkSettings"]["Networks"])),
+        ports={"8080/tcp": ("127.0.0.1", None)},
+        labels={PROJECT: project.name},
+        detach=True,
+    )
+    try:
+        yield container
+    finally:
+        container.remove(force=True, v=True)
+        engine.images.remove(image.id, force=True)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["from the folder", "from the zip"])
+def test_a_container_image_with_the_layers_files_counts_records(
+    project: Project, scene: ComposeScene, tmp_path: Path, number: int
+) -> None:
+    """Each Dockerfile of docs/layer.md, built as it stands, makes an image in which the extension serves the function."""
+    dockerfiles = documented("layer.md")
+    assert len(dockerfiles) == 2
+    clock = Clock()
+    deadline = clock.steady() + PATIENCE_S
+    with function_of(project, dockerfiles[number], tmp_path) as container:
+        while "8080/tcp" not in container.ports or not listens(int(container.ports["8080/tcp"][0]["HostPort"])):
+            assert clock.steady() < deadline, container.logs().decode()
+            clock.sleep(0.1)
+            container.reload()
+        url = f"http://127.0.0.1:{container.ports['8080/tcp'][0]['HostPort']}{INVOKE_PATH}"
+        answer = FunctionEndpoint(url).invoke(GET_RECORDS)
+        assert answer.get("statusCode") == 200, container.logs().decode()
+        body = json.loads(answer["body"])
+        assert (body["count"], body["credential"]["source"]) == (scene.rows(), "vault")
+        assert (
+            container.exec_run(["cat", "/opt/vaultgate-layer.json"]).output
+            == (paths.build_folder() / "layer/vaultgate-layer.json").read_bytes()
+        )
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there, and hangs up on nobody."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as connection:
+        connection.settimeout(0.2)
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+    return False
 
 
 def leader(cluster: Project, ca_file: Path) -> str | None:
