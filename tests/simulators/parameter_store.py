@@ -71,7 +71,7 @@ class SimulatedParameterStore:
         clock: whose wall dates the versions and tells what a lagging read sees.
 
     Attributes:
-        lag_s: how old the state is that reads see, at most 5 s.
+        lag_s: how old the state is that reads see, at most 5 s; or a function that says it for each read.
         calls: operations that arrived, in order.
     """
 
@@ -81,7 +81,7 @@ class SimulatedParameterStore:
         self._deleted: dict[str, float] = {}
         self._past: list[tuple[float, dict[str, Parameter]]] = [(float("-inf"), {})]
         self._lock = threading.RLock()
-        self.lag_s = 0.0
+        self.lag_s: float | Callable[[], float] = 0.0
         self.calls: list[str] = []
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "PutParameter": self._put,
@@ -259,11 +259,12 @@ class SimulatedParameterStore:
         return self._found(name, self._state())
 
     def _state(self) -> dict[str, Parameter]:
-        if not 0 <= self.lag_s <= LONGEST_LAG_S:
-            raise ValueError(self.lag_s)
-        if self.lag_s == 0:
+        lag_s = self.lag_s() if callable(self.lag_s) else self.lag_s
+        if not 0 <= lag_s <= LONGEST_LAG_S:
+            raise ValueError(lag_s)
+        if lag_s == 0:
             return self._parameters
-        instant = self._clock.wall() - self.lag_s
+        instant = self._clock.wall() - lag_s
         return next(state for at, state in reversed(self._past) if at <= instant)
 
     def _found(self, name: str, among: dict[str, Parameter]) -> Parameter:

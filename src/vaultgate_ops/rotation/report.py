@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.service import Api, SecretsManager
 
 DAYS_TAG = "vaultgate:rotation-days"
-PATHS_TAG = "vaultgate:vault-path"
+PATHS_TAG = "vaultgate:source"
 FINE, OVERDUE, NONE, DELETED, UNREADABLE = "fine", "overdue", "no rotation", "deletion pending", "not readable"
 _MOST_VALUES = 50
 
@@ -150,7 +150,9 @@ def _secret(store: SecretsManager, region: str, entry: Mapping[str, Any], source
 
 
 def _parameter(systems: Api, entry: Mapping[str, Any], sources: Sources) -> Row:
-    name, arn, at = entry["Name"], entry["ARN"], entry["LastModifiedDate"].timestamp()
+    name, at = entry["Name"], entry["LastModifiedDate"].timestamp()
+    # Local stand-ins leave it out.
+    arn = entry.get("ARN", f"arn:aws:ssm:::parameter/{name.removeprefix('/')}")
     version = Version(str(entry["Version"]), ("AWSCURRENT",), at)
     rotated_at = at if entry["Version"] > 1 else 0
     looked = Survey(name, arn, False, "", "", {}, "", "", rotated_at, (version,))

@@ -1,0 +1,279 @@
+"""A parameter's rotation by its schedule: events, what is refused, what is gone on with, the function as it ships."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from inspect import getsource
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from tests.rotation.bed import login_of
+from tests.rotation.faults import Faults, FunctionFailed
+from tests.rotation.parameter_bed import ParameterUser, parameters
+from tests.rotation.test_template import deployed
+from tests.simulators.parameter_store import SimulatedParameterStore
+from tests.simulators.secrets_manager_direct import DirectClient
+
+from vaultgate_ops.local import paths
+from vaultgate_ops.local.fetch.emulator import find_emulator
+from vaultgate_ops.local.processes import free_port
+from vaultgate_ops.local.sandbox import Sandbox
+from vaultgate_ops.rotation import parameter_store
+from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.parameter_store import ParameterStore, pending_name
+from vaultgate_ops.rotation.parameters import make_handler
+
+if TYPE_CHECKING:
+    from tests.rotation.bed import Bed
+
+SCHEDULED = "2026-11-21T02:00:00Z"
+EVENT = {"parameters": ["/app/a", "/app/b"], "scheduled": SCHEDULED}
+
+
+class Noted:
+    """In the rotation's place."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing, self.asked = failing, list[Any]()
+
+    def rotate(self, name: str, since_s: float) -> str:
+        self.asked.append((name, since_s))
+        return self._answer(name)
+
+    def sweep(self, name: str) -> str:
+        self.asked.append(name)
+        return self._answer(name)
+
+    def _answer(self, name: str) -> str:
+        if name == self.failing:
+            raise RotationError("unreachable", "No connection.", "Open the port.")
+        return "2"
+
+
+def made(noted: Noted) -> tuple[Any, io.StringIO]:
+    """The function, and where it logs to."""
+    log = io.StringIO()
+    return make_handler(noted, Logger(service=f"parameters-{id(log)}", stream=log)), log  # type: ignore[arg-type]
+
+
+def test_a_schedule_rotates_what_it_names() -> None:
+    """Each with the time that the schedule fired for; one line a parameter."""
+    noted = Noted()
+    handler, log = made(noted)
+    assert handler(EVENT, None) == {"/app/a": "2", "/app/b": "2"}
+    assert noted.asked == [("/app/a", 1795226400), ("/app/b", 1795226400)]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["message"], line["parameter"], line["outcome"]) for line in lines] == [
+        ("done", "/app/a", "2"),
+        ("done", "/app/b", "2"),
+    ]
+
+
+def test_a_schedule_sweeps_what_it_names() -> None:
+    """Without a time: whether the older value's has come, the parameter says."""
+    noted = Noted()
+    assert made(noted)[0]({"sweep": ["/app/a"]}, None) == {"/app/a": "2"}
+    assert noted.asked == ["/app/a"]
+
+
+def test_one_that_fails_keeps_no_other_from_its_own() -> None:
+    """The invocation fails with its error, so that Lambda delivers the event again."""
+    noted = Noted(failing="/app/a")
+    handler, log = made(noted)
+    with pytest.raises(RotationError, match="unreachable"):
+        handler(EVENT, None)
+    assert [name for name, _ in noted.asked] == ["/app/a", "/app/b"]
+    failed = json.loads(log.getvalue().splitlines()[0])
+    assert (failed["reason"], failed["detail"], failed["hint"]) == ("unreachable", "No connection.", "Open the port.")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"parameters": ["/app/a"]},
+        {"parameters": ["/app/a"], "scheduled": "<aws.scheduler.scheduled-time>"},
+        {"parameters": ["/app/a"], "scheduled": "2026-11-21T02:00:00"},
+        {"parameters": ["/app/a"], "scheduled": 7},
+        {"parameters": "/app/a", "scheduled": SCHEDULED},
+        {"parameters": [], "scheduled": SCHEDULED},
+        {"parameters": [""], "scheduled": SCHEDULED},
+        {"parameters": [7], "scheduled": SCHEDULED},
+        {"sweep": "/app/a"},
+    ],
+)
+def test_an_event_that_is_no_schedules(event: dict[str, Any]) -> None:
+    """Refused before anything is done: without the time, an event that comes twice would be two rotations."""
+    noted = Noted()
+    with pytest.raises(RotationError, match="event-malformed"):
+        made(noted)[0](event, None)
+    assert noted.asked == []
+
+
+@pytest.fixture
+def service(bed: Bed) -> SimulatedParameterStore:
+    """A Parameter Store, with the bed's clock."""
+    return SimulatedParameterStore(bed.clock)
+
+
+@pytest.mark.stack
+def test_a_rotation_that_was_begun_is_gone_on_with(bed: Bed, service: SimulatedParameterStore) -> None:
+    """Under its version and with its value, even by an event that is older than the parameter's value."""
+    user = ParameterUser(bed, service, "dual")
+    user.rotate()
+    dying = Faults()
+    user.fire(dying)
+    at = next(n for n, call in enumerate(dying.calls, 1) if call == "put_parameter")
+    faults = Faults(at + 1)
+    with pytest.raises(FunctionFailed):
+        faults.invoke(lambda: parameters(bed, user.client, faults).rotate(user.parameter, bed.clock.wall() + 1))
+    waiting = service.value(pending_name(user.parameter, 4))
+    assert parameters(bed, user.client, Faults()).rotate(user.parameter, 0) == "4"
+    assert service.value(user.parameter) == waiting
+    assert parameters(bed, user.client, Faults()).rotate(user.parameter, 0) == "nothing to do"
+    user.login(login_of(waiting))
+
+
+@pytest.mark.stack
+def test_a_value_stored_meanwhile_is_never_overwritten_in_silence(bed: Bed, service: SimulatedParameterStore) -> None:
+    """Whoever stored it decides: the error names what waits, and nothing of either is lost."""
+    user = ParameterUser(bed, service, "single")
+    user.rotate()
+    client, name = user.client, user.parameter
+    waiting = json.dumps(json.loads(user.values[-1]) | {"password": "waits-for-its-time-1A"})
+    client.put_parameter(Name=pending_name(name, 3), Value=waiting, Type="SecureString")
+    client.put_parameter(Name=name, Value=user.values[-1], Overwrite=True)
+    function = parameters(bed, client, Faults())
+    for act in (
+        lambda: function.rotate(name, bed.clock.wall() + 1),
+        lambda: function.sweep(name),
+        lambda: function.take_back(name),
+    ):
+        with pytest.raises(RotationError, match=re.escape(pending_name(name, 3))) as caught:
+            act()
+        assert caught.value.code == "parameter-stray"
+    assert service.value(pending_name(name, 3)) == waiting
+    client.delete_parameter(Name=pending_name(name, 3))
+    assert function.rotate(name, bed.clock.wall() + 1) == "4"
+    user.login(user.current)
+
+
+@pytest.mark.stack
+def test_a_waiting_value_of_a_parameter_before_this_one(bed: Bed, service: SimulatedParameterStore) -> None:
+    """Somebody deleted the parameter and made it again: what waited for the former one isn't taken."""
+    user = ParameterUser(bed, service, "dual")
+    user.rotate()
+    bed.clock.advance(60)
+    user.client.delete_parameter(Name=user.parameter)
+    bed.clock.advance(60)
+    user.client.put_parameter(Name=user.parameter, Value=user.values[-1], Type="SecureString")
+    with pytest.raises(RotationError, match="parameter-stray"):
+        parameters(bed, user.client, Faults()).rotate(user.parameter, bed.clock.wall() + 1)
+
+
+@pytest.mark.stack
+def test_the_older_value_ends_when_its_time_has_come(bed: Bed, service: SimulatedParameterStore) -> None:
+    """As a secret's does, by its grace_s."""
+    user = ParameterUser(bed, service, "dual")
+    user.rotate()
+    function = parameters(bed, user.client, Faults())
+    assert (function.sweep(user.parameter), user.works(-2)) == ("too early", True)
+    bed.clock.advance(61)
+    assert (function.sweep(user.parameter), user.works(-2), user.works(-1)) == ("swept", False, True)
+    assert function.sweep(user.parameter) == "nothing to do"
+
+
+@pytest.mark.stack
+def test_a_test_changes_nothing(bed: Bed, service: SimulatedParameterStore) -> None:
+    """It says what stands in the way; where nothing does, everything is as before."""
+    user = ParameterUser(bed, service, "dual")
+    before = service.names()
+    function = parameters(bed, user.client, Faults())
+    function.rehearse(user.parameter)
+    bed.execute("ALTER USER %s@'%%' ACCOUNT LOCK", user.name)
+    with pytest.raises(RotationError, match="account-unusable"):
+        function.rehearse(user.parameter)
+    assert service.names() == before
+
+
+def store(bed: Bed, service: SimulatedParameterStore) -> ParameterStore:
+    """The door."""
+    return ParameterStore(DirectClient(service), bed.clock)  # type: ignore[arg-type] - it serves any service
+
+
+@pytest.mark.stack
+def test_a_plain_string_is_refused(bed: Bed, service: SimulatedParameterStore) -> None:
+    """Before anything is drawn; whoever may list it could read it."""
+    service.call("PutParameter", {"Name": "/plain", "Value": "{}", "Type": "String"})
+    with pytest.raises(RotationError, match="parameter-plain"):
+        parameters(bed, DirectClient(service), Faults()).rotate("/plain", bed.clock.wall() + 1)  # type: ignore[arg-type] - as above
+    assert "GetRandomPassword" not in service.calls
+
+
+@pytest.mark.stack
+def test_a_labelled_version_that_is_in_the_way(bed: Bed, service: SimulatedParameterStore) -> None:
+    """After a hundred versions nothing can be put while the oldest has a label: the service's words say which it is."""
+    user = ParameterUser(bed, service, "dual")
+    user.client.label_parameter_version(Name=user.parameter, Labels=["first"])
+    for _ in range(99):
+        service.call("PutParameter", {"Name": user.parameter, "Value": user.values[0], "Overwrite": True})
+    with pytest.raises(RotationError, match="Version 1, the oldest version") as caught:
+        parameters(bed, user.client, Faults()).rotate(user.parameter, bed.clock.wall() + 1)
+    assert caught.value.code == "aws-refused"
+    user.login(user.current)
+    user.client.label_parameter_version(Name=user.parameter, ParameterVersion=50, Labels=["first"])
+    assert parameters(bed, user.client, Faults()).rotate(user.parameter, 0) == "101"
+    user.login(user.current)
+
+
+def actions() -> set[str]:
+    """What the template's role may do in Parameter Store."""
+    stack = deployed(RotatedParameter="/app/db", DatabaseHost="db.example.com")
+    role = stack.of("AWS::IAM::Role")["ParameterRotationRole"]
+    statements = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+    named = [one for statement in statements for one in statement["Action"] if isinstance(statement["Action"], list)]
+    return {one for one in named if one.startswith("ssm:")}
+
+
+def test_the_role_has_what_the_code_calls() -> None:
+    """Every operation in the door's source, and no other."""
+    called = re.findall(r'call\(\s*"(\w+)"', getsource(parameter_store))
+    assert actions() == {f"ssm:{''.join(word.capitalize() for word in name.split('_'))}" for name in called}
+
+
+@pytest.mark.stack
+def test_the_function_as_it_ships(bed: Bed) -> None:
+    """By the schedule's event, in AWS's emulator, with the actions of the role, which moto enforces; no password is in its log."""
+    user, aws = bed.user("dual"), bed.stack.aws
+    name, role = f"/app/{user.name}", f"parameters-{user.name}"
+    aws.create_role(role)
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": sorted(actions()), "Resource": "*"}]}
+    with aws.client("iam") as iam:
+        iam.put_role_policy(RoleName=role, PolicyName="template", PolicyDocument=json.dumps(document))
+    keys = aws.assume(role)
+    environment = {
+        **bed.stack.function_environment(free_port()),
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.session_token,
+        "AWS_ENDPOINT_URL_SSM": aws.endpoint,
+        "SECRETS_MANAGER_ENDPOINT": bed.amazon.endpoint,
+        "ROTATION_CA_BUNDLE": str(bed.stack.database.ca_file),
+    }
+    layer, handler = paths.build_folder() / "layer", "vaultgate_ops.rotation.parameter_handler.handler"
+    with aws.client("ssm") as ssm, Sandbox(find_emulator(), layer, environment, handler, bed.stack.folder, name=role) as sandbox:
+        ssm.put_parameter(Name=name, Value=user.values[0], Type="SecureString")
+        event = {"parameters": [name], "scheduled": "2199-01-01T00:00:00Z"}
+        assert sandbox.invoke(event) == {name: "2"}
+        assert sandbox.invoke({**event, "scheduled": "2020-01-01T00:00:00Z"}) == {name: "nothing to do"}
+        assert sandbox.invoke({"sweep": [name]}) == {name: "too early"}
+        assert sandbox.invoke({"parameters": [name]})["errorMessage"].startswith("event-malformed")
+        new = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    user.login(login_of(new))
+    user.login(login_of(user.values[0]))
+    log = sandbox.log()
+    assert '"message":"done"' in log
+    assert not [text for text in (new, user.values[0]) if login_of(text)[1] in log]
