@@ -71,7 +71,8 @@ def account(environ: Mapping[str, str]) -> tuple[str, Access]:
         UsageProblem: no credentials, or no region.
         Denied: the credentials are not taken.
     """
-    session = boto3.Session()
+    # boto3 itself reads AWS_DEFAULT_REGION alone.
+    session = boto3.Session(region_name=environ.get("AWS_REGION") or None)
     keys = session.get_credentials()
     if keys is None:
         raise UsageProblem("There are no AWS credentials here.", "Set AWS_PROFILE, or log in: aws sso login.")
@@ -91,7 +92,7 @@ def account(environ: Mapping[str, str]) -> tuple[str, Access]:
     variables = {
         "AWS_ACCESS_KEY_ID": frozen.access_key or "",
         "AWS_SECRET_ACCESS_KEY": frozen.secret_key or "",
-        "AWS_SESSION_TOKEN": frozen.token or "",
+        **({"AWS_SESSION_TOKEN": frozen.token} if frozen.token else {}),
         "AWS_REGION": session.region_name,
         "AWS_DEFAULT_REGION": session.region_name,
         **{name: value for name, value in environ.items() if name.startswith("AWS_ENDPOINT_URL") and value},

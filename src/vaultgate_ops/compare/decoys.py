@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 VAULT = ("secret/data/payments", "secret/data/team/other", "database/creds/payments", "database/static-creds/payments")
 """Paths of others; they need not exist for their policy to be judged."""
 AWS = ("payments", "team/other", "prod/database")
+_DENIED = frozenset({"403", "AccessDenied", "AccessDeniedException"})  # moto's and AWS's
 _USUAL = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameter"}
 
 
@@ -111,7 +112,7 @@ def _reads(read: Callable[[str], object], name: str) -> bool:
     try:
         read(name)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException"):
+        if error.response["Error"]["Code"] in _DENIED:
             return False
         raise
     return True

@@ -86,8 +86,6 @@ class Ground:
         port = processes.free_port()
         variables = {
             **self.stack.function_environment(port),
-            # Vault knows the identities of the stack's own AWS alone.
-            **({} if one.store in VAULTS else self.access.variables),
             "VAULT_ADDR": f"https://127.0.0.1:{self.vault_gate.port}",
             "COMPARE_STORE": one.store,
             "COMPARE_WAY": one.way,
@@ -96,6 +94,11 @@ class Ground:
             "COMPARE_AGENT": self._agent,
             "COMPARE_AGENT_TOKEN": AGENT_TOKEN_FILE,
         }
+        if one.store not in VAULTS:
+            # Vault knows the identities of the stack's own AWS alone; keys that last come without a token.
+            if "AWS_ACCESS_KEY_ID" in self.access.variables:
+                del variables["AWS_SESSION_TOKEN"]
+            variables |= self.access.variables
         if one.way in ("layer", "proxy"):
             variables |= {"VAULT_DEFAULT_CACHE_ENABLED": "true", "VAULT_DEFAULT_CACHE_TTL": f"{KEEP_S}s"}
         else:
