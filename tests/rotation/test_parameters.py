@@ -246,7 +246,7 @@ def test_the_role_has_what_the_code_calls() -> None:
 
 @pytest.mark.stack
 def test_the_function_as_it_ships(bed: Bed) -> None:
-    """By the schedule's event, in AWS's emulator, with the actions of the role, which moto enforces; no password is in its log."""
+    """By the schedule's event, in AWS's emulator, with the role's actions, which moto enforces; no password is in its log."""
     user, aws = bed.user("dual"), bed.stack.aws
     name, role = f"/app/{user.name}", f"parameters-{user.name}"
     aws.create_role(role)
