@@ -76,4 +76,5 @@ bench-audit: setup ## Measure the audit mirror; PEER=command measures another pr
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md
+	@$(BIN)/python -m vaultgate_ops.cli.reference > docs/cli.md
 	@$(VAULTGATE) doctor --markdown > docs/doctor.md

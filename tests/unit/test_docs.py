@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vaultgate import errors
+from vaultgate_ops.cli import reference
 from vaultgate_ops.local.paths import checkout
 
 if TYPE_CHECKING:
@@ -60,3 +61,8 @@ def test_every_attack_names_tests_that_exist() -> None:
         assert named, row
         for file, test in named:
             assert f"def {test}(" in (checkout() / "tests" / file).read_text(encoding="utf-8"), (file, test)
+
+
+def test_the_command_line_is_the_commands_own() -> None:
+    """docs/cli.md is what `make docs` makes of the commands now."""
+    assert (checkout() / "docs" / "cli.md").read_text(encoding="utf-8") == reference.markdown()

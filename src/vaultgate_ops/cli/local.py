@@ -149,6 +149,7 @@ def _exports(stack: Stack, name: str) -> Iterator[str]:
         "AWS_ENDPOINT_URL": stack.aws.endpoint,
         "AWS_SHARED_CREDENTIALS_FILE": str(stack.aws.administrator_file),
         "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,  # boto3's name for it
         "RECORDS_URL": f"{front}/records",
     }
     for variable, value in variables.items():
