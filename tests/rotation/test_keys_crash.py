@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.rotation.faults import Faults, FunctionFailed, Kind
-from tests.rotation.keys import key_bed
 from tests.simulators.key_api import LOST, TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.rotation.keys import Account, KeyBed
 
 REQUESTS = ("POST /v1/keys", "GET /v1/keys", "DELETE /v1/keys/ID", "GET /v1/orders", "PUT /v1/primary")
 FAULTS = {"503": (503, "later"), "429": (429, "", {"Retry-After": "1"}), "302": (302, "", {"Location": "/"}), "lost": LOST}
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[KeyBed]:
-    """Everything new."""
-    with key_bed(tmp_path) as made:
-        yield made
 
 
 def calls_of(account: Account) -> list[str]:
@@ -39,22 +28,22 @@ def calls_of(account: Account) -> list[str]:
     return faults.calls
 
 
-def test_an_undisturbed_rotation(bed: KeyBed) -> None:
+def test_an_undisturbed_rotation(key_bed: KeyBed) -> None:
     """Two keys are live, the current and the one before; the API knows which is which; no key goes further than a header."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(3)
         state = account.state()
         assert state.stages == {"AWSCURRENT": "N-0", "AWSPENDING": "N-0", "AWSPREVIOUS": "N-1"}
         assert (state.live, state.primary) == (("N-0", "N-1"), "N-0")
         assert not account.works(-3)
-        known = [text for text in bed.amazon.service.texts() if "key" in text]
+        known = [text for text in key_bed.amazon.service.texts() if "key" in text]
         assert len(known) >= 4
         assert not [path for path in account.keys.door.texts for text in known if account.current in path or text in path]
 
 
-def test_a_death_at_any_call(bed: KeyBed) -> None:
+def test_a_death_at_any_call(key_bed: KeyBed) -> None:
     """The next attempt ends as if nothing had happened; no orphan takes a key's place, AWSCURRENT's works all the time."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(2)
         calls = calls_of(account)
         clean = account.state()
@@ -71,9 +60,9 @@ def test_a_death_at_any_call(bed: KeyBed) -> None:
             assert account.state() == clean, f"{kind.value} call {at}: {faults.calls[at - 1]}"
 
 
-def test_a_lost_answer_of_any_change(bed: KeyBed) -> None:
+def test_a_lost_answer_of_any_change(key_bed: KeyBed) -> None:
     """The work was done and the function doesn't know: it, or its next attempt, ends as if it knew."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(2)
         calls = calls_of(account)
         clean = account.state()
@@ -87,9 +76,9 @@ def test_a_lost_answer_of_any_change(bed: KeyBed) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_an_api_that_fails_at_any_request(bed: KeyBed, fault: object) -> None:
+def test_an_api_that_fails_at_any_request(key_bed: KeyBed, fault: object) -> None:
     """Whatever it does at one request, over the wire: the next attempt ends as an undisturbed rotation."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(3)
         clean = account.state()
         for request in REQUESTS:
@@ -100,9 +89,9 @@ def test_an_api_that_fails_at_any_request(bed: KeyBed, fault: object) -> None:
                 account.keys.door.faults.clear()
 
 
-def test_an_api_that_keeps_its_caller_waiting(bed: KeyBed) -> None:
+def test_an_api_that_keeps_its_caller_waiting(key_bed: KeyBed) -> None:
     """A request without an answer ends by the function's own deadline, and is tried again by the next attempt."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(2)
         clean = account.state()
         account.keys.door.faults["POST /v1/keys"] = [TIMEOUT]
@@ -110,14 +99,14 @@ def test_an_api_that_keeps_its_caller_waiting(bed: KeyBed) -> None:
         assert account.state() == clean
 
 
-def test_a_key_that_spreads_slowly(bed: KeyBed) -> None:
+def test_a_key_that_spreads_slowly(key_bed: KeyBed) -> None:
     """It is waited for before anything is promoted: 15 s in one attempt, a minute in several."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate()
-        bed.clock.advance(60)
+        key_bed.clock.advance(60)
         account.keys.api.spreads_s = 15
         assert account.drive(account.begin()) == 1
-        bed.clock.advance(60)
+        key_bed.clock.advance(60)
         account.keys.api.spreads_s = 60
         assert account.drive(account.begin(), attempts=6) > 1
         assert account.admits_current()
@@ -125,33 +114,33 @@ def test_a_key_that_spreads_slowly(bed: KeyBed) -> None:
 
 
 @pytest.mark.parametrize("lag_s", [4, 60])
-def test_a_list_that_lags(bed: KeyBed, lag_s: float) -> None:
+def test_a_list_that_lags(key_bed: KeyBed, lag_s: float) -> None:
     """An orphan that isn't listed yet holds the second place: nothing else is made until it is seen, and it is ended then."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(3)
         clean = account.state()
         account.keys.api.lag_s = lag_s
-        bed.clock.advance(lag_s)
+        key_bed.clock.advance(lag_s)
         account.keys.door.faults["POST /v1/keys"] = [LOST]
         account.drive(account.begin(), attempts=9)
-        bed.clock.advance(lag_s)
+        key_bed.clock.advance(lag_s)
         assert account.state() == clean
 
 
-def test_a_rotation_that_was_given_up(bed: KeyBed) -> None:
+def test_a_rotation_that_was_given_up(key_bed: KeyBed) -> None:
     """What it left, stored or not, is ended by the next rotation, which has another token."""
-    with bed.account() as account:
+    with key_bed.account() as account:
         account.rotate(3)
         clean = account.state()
         for at in range(1, len(calls_of(account))):
             begun, faults = account.begin(), Faults(at, Kind.DEATH_AFTER)
             with suppress(FunctionFailed):
                 account.drive(begun, faults, attempts=1)
-            if "AWSPENDING" in bed.amazon.service.stages(account.secret):
-                bed.client.update_secret_version_stage(
+            if "AWSPENDING" in key_bed.amazon.service.stages(account.secret):
+                key_bed.client.update_secret_version_stage(
                     SecretId=account.secret, VersionStage="AWSPENDING", RemoveFromVersionId=begun.token
                 )
-            bed.amazon.service.end(begun)
-            bed.clock.advance(10)
+            key_bed.amazon.service.end(begun)
+            key_bed.clock.advance(10)
             account.drive(account.begin())
             assert account.state() == clean, f"given up after call {at}: {faults.calls[at - 1]}"

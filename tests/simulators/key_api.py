@@ -12,15 +12,19 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tests.simulators.certificates import DAY
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from vaultgate_ops.local.key_api import HOST, Application, Handler, KeyApi, description
 
 if TYPE_CHECKING:
+    import datetime as dt
+    import ssl
     from collections.abc import Iterable, Iterator
 
     from tests.simulators.certificates import Authority
+    from werkzeug.serving import BaseWSGIServer
 
 LOST, TIMEOUT = "lost", "time-out"
 
@@ -71,9 +75,6 @@ class _Handler(Handler):
         except Lost:
             self.close_connection = True
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """A client that doesn't like our certificate is no news."""
-
     def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - its shape
         """A `Lost` comes by here."""
         self.close_connection = True
@@ -97,8 +98,22 @@ class ServedKeys:
         return description(self.url)
 
 
+def _behind_tls(server: BaseWSGIServer, context: ssl.SSLContext) -> None:
+    """Let each connection's own thread shake hands: a client that doesn't like us is let go of there, and is no news."""
+    accept = server.get_request
+
+    def accepted() -> Any:
+        plain, address = accept()
+        return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), address
+
+    server.get_request = accepted
+    server.handle_error = lambda *_: None
+
+
 @contextmanager
-def served_keys(api: KeyApi, authority: Authority, *, tls: bool = True, certificate_of: str = HOST) -> Iterator[ServedKeys]:
+def served_keys(
+    api: KeyApi, authority: Authority, *, tls: bool = True, certificate_of: str = HOST, ends: dt.timedelta = DAY
+) -> Iterator[ServedKeys]:
     """Serve until the block is left.
 
     Args:
@@ -106,11 +121,13 @@ def served_keys(api: KeyApi, authority: Authority, *, tls: bool = True, certific
         authority: issues the certificate.
         tls: else plain HTTP.
         certificate_of: the host that the certificate names.
+        ends: how long after now it does.
     """
     door = Door(api)
-    context = authority.server(certificate_of) if tls else None
-    server = make_server(HOST, 0, door, threaded=True, request_handler=_Handler, ssl_context=context)
+    server = make_server(HOST, 0, door, threaded=True, request_handler=_Handler)
     server.daemon_threads = True
+    if tls:
+        _behind_tls(server, authority.server(certificate_of, ends))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     url = f"{'https' if tls else 'http'}://{HOST}:{server.server_port}"

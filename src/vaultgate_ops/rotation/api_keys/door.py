@@ -79,7 +79,7 @@ class Door:
         connection = self._connected(call)
         try:
             return self._asked(connection, call)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise RotationError(
                 "connection-lost",
                 f"{call.what} got no whole answer: {type(error).__name__}.",
@@ -121,7 +121,11 @@ class Door:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         connection.request(call.method, _target(call.url), body=call.body, headers=headers)
-        answer, content = connection.getresponse(), b""
+        with connection.getresponse() as answer:
+            return Reply(answer.status, self._content(answer, call, deadline))
+
+    def _content(self, answer: http.client.HTTPResponse, call: Call, deadline: float) -> bytes:
+        content = b""
         while piece := answer.read1(_PIECE):
             content += piece
             if len(content) > LONGEST_ANSWER:
@@ -130,7 +134,7 @@ class Door:
                 )
             if self._clock.steady() > deadline:
                 raise TimeoutError
-        return Reply(answer.status, content)
+        return content
 
     def _context(self) -> ssl.SSLContext:
         try:

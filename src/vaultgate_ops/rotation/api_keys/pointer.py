@@ -37,11 +37,7 @@ class Pointer:
         Raises:
             ValueError: it has no slash at its beginning, or a ``~`` that is followed by neither 0 nor 1.
         """
-        if not _SYNTAX.fullmatch(text):
-            raise ValueError("no JSON pointer")
-        steps = text.split("/")[1:]
-        # In this order: ~01 is ~1, not a slash.
-        return cls(text, tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
+        return cls(text, _steps(text))
 
     def find(self, document: Any) -> Any:
         """What is there.
@@ -51,10 +47,20 @@ class Pointer:
         """
         found = document
         for step in self.steps:
-            if isinstance(found, dict) and step in found:
-                found = found[step]
-            elif isinstance(found, list) and _INDEX.fullmatch(step) and int(step) < len(found):
-                found = found[int(step)]
-            else:
-                raise Nowhere(self.text)
+            found = _child(found, step, self.text)
         return found
+
+
+def _steps(text: str) -> tuple[str, ...]:
+    if not _SYNTAX.fullmatch(text):
+        raise ValueError("no JSON pointer")
+    # In this order: ~01 is ~1, not a slash.
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:])
+
+
+def _child(of: Any, step: str, text: str) -> Any:
+    if isinstance(of, dict) and step in of:
+        return of[step]
+    if isinstance(of, list) and _INDEX.fullmatch(step) and int(step) < len(of):
+        return of[int(step)]
+    raise Nowhere(text)
