@@ -17,6 +17,7 @@ from vaultgate_ops.local.processes import free_port
 from vaultgate_ops.rotation.application import make_handler
 from vaultgate_ops.rotation.driver import Driver
 from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.vault_place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -304,3 +305,75 @@ def test_neither_lines_nor_exceptions_have_a_value(issuing: Issuing) -> None:
     assert '"level":"INFO"' in searched
     assert len(known) >= 5
     assert not [value for value in known if value in searched]
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"vault_path": "database/static-creds/app"}, Place("database", static=True, name="app", field="password")),
+        ({"vault_path": "team/db/static-creds/a/b"}, Place("team/db", static=True, name="a/b", field="password")),
+        ({"vault_path": "secret/data/app"}, Place("secret", static=False, name="app", field="password")),
+        (
+            {"vault_path": "team/kv/data/x/data/y", "vault_field": "token"},
+            Place("team/kv", static=False, name="x/data/y", field="token"),
+        ),
+        (
+            {"vault_path": "a/data/kv/data/app", "vault_mount": "a/data/kv/"},
+            Place("a/data/kv", static=False, name="app", field="password"),
+        ),
+        ({"vault_path": "data/data/app"}, Place("data", static=False, name="app", field="password")),
+        ({}, "secret-field-missing"),
+        ({"vault_path": ""}, "secret-field-missing"),
+        ({"vault_path": 7}, "secret-field-wrong"),
+        ({"vault_path": "database/creds/app"}, "secret-field-wrong"),
+        ({"vault_path": "secret/app"}, "secret-field-wrong"),
+        ({"vault_path": "secret/data"}, "secret-field-wrong"),
+        ({"vault_path": "secret/data/"}, "secret-field-wrong"),
+        ({"vault_path": "/secret/data/app"}, "secret-field-wrong"),
+        ({"vault_path": "secret/data//app"}, "secret-field-wrong"),
+        ({"vault_path": "secret/data/../app"}, "secret-field-wrong"),
+        ({"vault_path": "secret/data/app", "vault_mount": "other"}, "secret-field-wrong"),
+        ({"vault_path": "secret/data/app", "vault_mount": 7}, "secret-field-wrong"),
+        ({"vault_path": "secret/data/app", "vault_field": ["a"]}, "secret-field-wrong"),
+    ],
+)
+def test_where_a_secret_says_its_value_is(fields: dict[str, object], place: Place | str) -> None:
+    """A mount of any depth, a role or a path of any depth; anything else is named as wrong before Vault is asked."""
+    try:
+        found: Place | str = Place.parse(fields)
+    except RotationError as error:
+        found = error.code
+    assert found == place
+
+
+def test_a_pending_value_that_somebody_else_wrote(issuing: Issuing) -> None:
+    """Only what is issued may differ: a value can't send the rotation to another path or host."""
+    secret = issuing.secret(STATIC)
+    rotation = secret.begin()
+    theirs = {**json.loads(secret.current), "host": "evil.example.com", "vault_path": KV}
+    text = {"SecretString": json.dumps(theirs), "VersionStages": ["AWSPENDING"]}
+    issuing.bed.client.put_secret_value(SecretId=secret.name, ClientRequestToken=rotation.token, **text)
+    asked: list[str] = []
+    issuing.meanwhile = lambda _method, path: asked.append(path)
+    try:
+        with pytest.raises(RotationError, match=r"value-changed: AWSPENDING differs from AWSCURRENT in: host, vault_path\."):
+            secret.step(rotation, "setSecret")
+    finally:
+        issuing.meanwhile = lambda _method, _path: None
+    assert asked == []
+    secret.withdraw()
+
+
+def test_a_plan_asks_nobody(issuing: Issuing) -> None:
+    """It says where in Vault, and what becomes of the older value."""
+    asked: list[str] = []
+    issuing.meanwhile = lambda _method, path: asked.append(path)
+    try:
+        told = [issuing.engine().preview(issuing.secret(path).name) for path in PLACES]
+    finally:
+        issuing.meanwhile = lambda _method, _path: None
+    assert [dict(strategy.outline(change)) for strategy, change in told] == [
+        {"vault": f"{STATIC}: draws it and sets it in its database", "older value": "ends at once, when the rotation begins"},
+        {"vault": f"{KV}: keeps it too, as 'token'", "older value": "stays readable in Vault as an older version"},
+    ]
+    assert asked == []

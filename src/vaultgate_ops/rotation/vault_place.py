@@ -60,7 +60,7 @@ class Place:
             while slash and parts[0] not in {_STATIC, _KV} and len(parts) > 1:
                 head, parts = f"{head}/{parts[0]}", parts[1:]
         kind, *names = parts
-        whole = path == "/".join((head, *parts)) and all((*head.split("/"), *names))
+        whole = path == "/".join((head, *parts)) and not {"", ".", ".."} & {*head.split("/"), *names}
         if not whole or not names or kind not in {_STATIC, _KV}:
             raise RotationError(
                 "secret-field-wrong",
