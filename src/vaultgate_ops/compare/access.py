@@ -10,6 +10,7 @@ import json
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -97,7 +98,13 @@ def account(environ: Mapping[str, str]) -> tuple[str, Access]:
         "AWS_DEFAULT_REGION": session.region_name,
         **{name: value for name, value in environ.items() if name.startswith("AWS_ENDPOINT_URL") and value},
     }
-    return number, Access(clients, variables, place="aws")
+    return number, Access(clients, variables, place=_place(environ))
+
+
+def _place(environ: Mapping[str, str]) -> str:
+    """Where the account is: an emulation that somebody set as an endpoint is none of AWS's."""
+    hosts = {urlsplit(value).hostname for name, value in environ.items() if name.startswith("AWS_ENDPOINT_URL") and value}
+    return "loopback" if hosts & {"localhost", "127.0.0.1", "::1"} else "aws"
 
 
 def estimate(account_id: str) -> str:

@@ -60,6 +60,10 @@ class Experiment(Protocol):
         """Figures from what the steps saw, by key."""
 
 
+AFAR = "From this machine over its own network, not from inside Lambda."
+"""The note of times to stores in AWS."""
+
+
 def unmeasured(dimension: Dimension, subject: str, name: str, why: str) -> Measurement:
     """The cell of something that could not be measured."""
     return Measurement(dimension, subject, name, None, samples=0, note=why)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vaultgate_ops.compare.experiments import Step, quantile, unmeasured
+from vaultgate_ops.compare.experiments import AFAR, Step, quantile, unmeasured
 from vaultgate_ops.compare.result import Dimension, Measurement
 from vaultgate_ops.errors import OpsError
 
@@ -81,7 +81,7 @@ class ColdStart:
         if not first:
             return [unmeasured(self.dimension, subject, "first_secret_p50", problems[0])]
         init = [one["init_ms"] for one in seen if one.get("init_ms") is not None]
-        note = NOTE if self._places(subject) == "loopback" else ""
+        note = NOTE if self._places(subject) == "loopback" else AFAR
         if problems:
             note = f"{len(problems)} of {len(seen)} cold starts failed: {problems[0]} {note}".strip()
         series = tuple((float(turn), value) for turn, value in enumerate(first))

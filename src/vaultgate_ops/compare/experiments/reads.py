@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaultgate_ops.compare.contenders import KEEP_S, Keeps, entry
-from vaultgate_ops.compare.experiments import Step, quantile, unmeasured
+from vaultgate_ops.compare.experiments import AFAR, Step, quantile, unmeasured
 from vaultgate_ops.compare.result import Dimension, Measurement, Tag
 from vaultgate_ops.errors import OpsError
 
@@ -117,7 +117,7 @@ class Reads:
                 round(quantile(samples, share), 2),
                 "us",
                 samples=len(samples),
-                note=(own if kind == "miss" else "") + (NOTE if self._places(subject) == "loopback" else ""),
+                note=(own if kind == "miss" else "") + (NOTE if self._places(subject) == "loopback" else AFAR),
                 series=distribution(samples) if share == 0.5 else None,  # noqa: PLR2004 - once for both
                 conditions={"lifetime_s": KEEP_S} if entry(subject).keeps is Keeps.TIME else {},
                 place=self._places(subject),
