@@ -215,7 +215,7 @@ def test_the_policy_of_the_page_forbids_the_network(browser: Browser, written: P
     page.goto(written.as_uri())
     refused = page.evaluate(
         "new Promise(done => { addEventListener('securitypolicyviolation', event => done(event.effectiveDirective));"
-        " fetch('http://127.0.0.1:9/').catch(() => {}); })"
+        " fetch('http://127.0.0.1:9/').catch(() => setTimeout(() => done('nothing'), 1000)); })"
     )
     assert refused == "connect-src"
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.owned=1\">')")

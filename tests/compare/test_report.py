@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HOSTILE = (
     "<script>window.owned=1</script>",
     "</script><img src=x onerror=alert(1)>",
+    "</script ><img src=x>",
     '"><svg onload=alert(1)>',
     "' onmouseover='alert(1)",
     "{{ 7 * 7 }}{% raw %}",
@@ -95,8 +96,11 @@ def test_hostile_text_adds_no_element_and_no_attribute(text: str, plain: Element
     assert json.loads(re.findall(r'id="document">(.*?)</script>', rendered, re.DOTALL)[0])["document"]["machine"]["cpu"] == text
 
 
-@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
-@settings(max_examples=40)
+_TRICKY = st.text(st.sampled_from("<>&|=+-@\\`*[]'\"/\x1b\r\n\t a"), min_size=1, max_size=8)
+
+
+@given(text=st.sampled_from(HOSTILE) | _TRICKY | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
+@settings(max_examples=90)
 def test_no_text_gets_out_of_its_place(text: str) -> None:
     """Over all of Unicode: embedded JSON has no bracket, a row of Markdown or CSV keeps its cells, a terminal its colours."""
     inside = page.embedded({"text": text})
@@ -107,12 +111,12 @@ def test_no_text_gets_out_of_its_place(text: str) -> None:
     for one in document["measurements"]:
         one["note"] = text
     document = {**whole(), "measurements": document["measurements"], "verdicts": {"rules": [], "verdicts": [], "summary": []}}
-    rows = [line for line in words.as_markdown(document).splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows if "110" in row or "170" in row} <= {5}
+    rows = [line for line in words.as_markdown(document).splitlines() if line.startswith("|") and "(measured here)" in line]
+    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} == {5}
     assert not re.search(r"(?<!\\)<", "".join(rows))
     table = list(csv.reader(io.StringIO(words.as_csv(document), newline="")))
     assert {len(row) for row in table} == {13}
-    assert table[1][9].removeprefix("'") == text
+    assert table[1][9] in {text, f"'{text}"}
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in table for cell in row)
     assert all(letter.isprintable() or letter == "\n" for letter in words.as_lines(document))
 
