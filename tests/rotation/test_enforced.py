@@ -149,7 +149,7 @@ def test_without_any_bit_of_its_role_it_fails(bed: Bed, amazon: Amazon, number: 
     own = [one for one in rotated.holder.grants() if one.action.startswith(("secretsmanager:", "rds:"))]
     assert [one.action for one in own] == [action for action, _ in _NEEDED]
     before = rotated.current()[0]
-    rotated.holder.give(but=own[number])
+    rotated.holder.give(but=[own[number]])
     with pytest.raises(RotationError) as caught:
         rotated.rotate()
     assert own[number].action in f"{caught.value.message} {caught.value.hint}"
@@ -180,7 +180,7 @@ def test_the_overdue_checker_has_what_it_needs_and_no_more(bed: Bed, amazon: Ama
     assert holder.refused == set()
     for grant in list(holder.grants()):
         if grant.action.startswith("secretsmanager:"):
-            holder.give(but=grant)
+            holder.give(but=[grant])
             with pytest.raises(OpsError, match=grant.action):
                 check({}, None)
             assert holder.refused == {grant.action}
