@@ -14,6 +14,7 @@ from tests.rotation.bed import login_of
 from tests.rotation.faults import Faults, FunctionFailed
 from tests.rotation.parameter_bed import ParameterUser, parameters
 from tests.rotation.test_template import deployed
+from tests.simulators.clock import MovableClock
 from tests.simulators.parameter_store import SimulatedParameterStore
 from tests.simulators.secrets_manager_direct import DirectClient
 
@@ -199,11 +200,6 @@ def test_a_test_changes_nothing(bed: Bed, service: SimulatedParameterStore) -> N
     assert service.names() == before
 
 
-def store(bed: Bed, service: SimulatedParameterStore) -> ParameterStore:
-    """The door."""
-    return ParameterStore(DirectClient(service), bed.clock)  # type: ignore[arg-type] - it serves any service
-
-
 @pytest.mark.stack
 def test_a_plain_string_is_refused(bed: Bed, service: SimulatedParameterStore) -> None:
     """Before anything is drawn; whoever may list it could read it."""
@@ -227,6 +223,41 @@ def test_a_labelled_version_that_is_in_the_way(bed: Bed, service: SimulatedParam
     user.client.label_parameter_version(Name=user.parameter, ParameterVersion=50, Labels=["first"])
     assert parameters(bed, user.client, Faults()).rotate(user.parameter, 0) == "101"
     user.login(user.current)
+
+
+def staged(store: ParameterStore, name: str = "/app/db") -> dict[str, set[str]]:
+    """Stages by version."""
+    return {version: set(stages) for version, stages in store.describe(name).stages.labels.items()}
+
+
+def test_stages_come_from_numbers() -> None:
+    """Of each state that a rotation, a crash or a lost answer leaves; nothing else is asked than the three that hold it."""
+    service = SimulatedParameterStore(MovableClock())
+    client: Any = DirectClient(service)  # type: ignore[arg-type] - it serves any service
+    store, name = ParameterStore(client, MovableClock()), "/app/db"
+
+    def put(value: str, to: str = name) -> None:
+        client.put_parameter(Name=to, Value=value, Type="SecureString", Overwrite=True)
+
+    with pytest.raises(RotationError, match="ParameterNotFound"):
+        staged(store)
+    put("one")
+    assert staged(store) == {"1": {"AWSCURRENT"}}
+    assert staged(ParameterStore(client, MovableClock(), "2")) == {"1": {"AWSCURRENT"}, "2": {"AWSPENDING"}}
+    assert staged(ParameterStore(client, MovableClock(), "3")) == {"1": {"AWSCURRENT"}}
+    put("two", pending_name(name, 2))
+    assert staged(store) == {"1": {"AWSCURRENT"}, "2": {"AWSPENDING"}}
+    put("two")
+    assert staged(store) == {"2": {"AWSCURRENT"}, "1": {"AWSPREVIOUS"}}
+    put("two")  # the answer to the one before was lost
+    assert staged(store) == {"3": {"AWSCURRENT"}, "2": {"AWSCURRENT"}, "1": {"AWSPREVIOUS"}}
+    assert store.describe(name).stages.holder("AWSCURRENT") == "3"
+    put("four", pending_name(name, 4))
+    put("four")
+    assert staged(store) == {"4": {"AWSCURRENT"}, "3": {"AWSPREVIOUS"}}
+    put("by hand")
+    assert staged(store) == {"5": {"AWSCURRENT"}, "4": {"AWSPREVIOUS"}}
+    assert set(service.calls) == {"PutParameter", "GetParameter", "GetParameters"}
 
 
 def actions() -> set[str]:
