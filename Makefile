@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VAULTGATE := $(BIN)/vaultgate
 
-.PHONY: help setup demo demo-rotation up down test test-compose check layer bench bench-audit soak mutants docs
+.PHONY: help setup demo demo-rotation up down test test-compose check layer bench bench-audit compare soak mutants docs
 
 help: ## Show the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ mutants: setup ## Mutation testing of tests/mutation/modules.toml; MODULES="leas
 
 bench-audit: setup ## Measure the audit mirror; PEER=command measures another program beside it
 	@$(BIN)/python -m benchmarks.audit $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")
+
+compare: setup ## Measure Vault, Secrets Manager, Parameter Store and variables side by side (build/compare/); QUICK=1 is under a minute
+	@$(VAULTGATE) compare --output build/compare $(if $(QUICK),--quick)
 
 docs: setup ## Make the generated pages of docs/
 	@$(VAULTGATE) config --markdown > docs/configuration.md

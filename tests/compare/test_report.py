@@ -96,6 +96,7 @@ def test_hostile_text_adds_no_element_and_no_attribute(text: str, plain: Element
     assert json.loads(re.findall(r'id="document">(.*?)</script>', rendered, re.DOTALL)[0])["document"]["machine"]["cpu"] == text
 
 
+SMALL = {**whole(), "measurements": measured()["measurements"][:2], "verdicts": {"rules": [], "verdicts": [], "summary": []}}
 _TRICKY = st.text(st.sampled_from("<>&|=+-@\\`*[]'\"/\x1b\r\n\t a"), min_size=1, max_size=8)
 
 
@@ -106,11 +107,7 @@ def test_no_text_gets_out_of_its_place(text: str) -> None:
     inside = page.embedded({"text": text})
     assert not re.search("[<>&]", inside)
     assert json.loads(inside) == {"text": text}
-    document = measured()
-    document["measurements"] = document["measurements"][:2]
-    for one in document["measurements"]:
-        one["note"] = text
-    document = {**whole(), "measurements": document["measurements"], "verdicts": {"rules": [], "verdicts": [], "summary": []}}
+    document = {**SMALL, "measurements": [{**one, "note": text} for one in SMALL["measurements"]]}
     rows = [line for line in words.as_markdown(document).splitlines() if line.startswith("|") and "(measured here)" in line]
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} == {5}
     assert not re.search(r"(?<!\\)<", "".join(rows))

@@ -7,6 +7,7 @@ elsewhere: one at the start, then one about every half minute.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 def line(text: str = "") -> None:
     """Print one line of what was asked for."""
     stdout.print(text, markup=False)
+
+
+def document(text: str) -> None:
+    """Print a whole document as it is; rich would drop the carriage returns of CSV."""
+    sys.stdout.write(text)
 
 
 def failure(error: OpsError) -> None:

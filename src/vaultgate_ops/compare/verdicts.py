@@ -230,8 +230,8 @@ def _of_measurements(document: Mapping[str, Any], rule: Rule) -> Iterator[Cell]:
         where = f"/measurements/{at}/value"
         # What holds for one way of reading says how it was taken; what holds for a store says what it means.
         note = one["note"] if one["value"] is None or one["contender"] == store else ""
-        if one["value"] == NEVER:
-            note = f"waited {one['conditions']['horizon_s']:g} s. {note}".strip()
+        if one["value"] == NEVER and "horizon_s" in one["conditions"]:
+            note = f"waited {one['conditions']['horizon_s']} s. {note}".strip()
         cell = Cell(store, title, one["value"], one["unit"], one["tag"], where, note, rank)
         if store not in best or _better(cell, best[store]):
             best[store] = cell

@@ -95,8 +95,11 @@ def conditions(one: Mapping[str, Any]) -> str:
 
 def title_of(document: Mapping[str, Any], contender: str) -> str:
     """A contender or a store, for people."""
-    titles: dict[str, str] = {one["id"]: f"{document['stores'][one['store']]}: {one['title']}" for one in document["contenders"]}
-    return titles.get(contender) or str(document["stores"].get(contender, contender))
+    stores = document["stores"]
+    for one in document["contenders"]:
+        if one["id"] == contender:
+            return f"{stores.get(one['store'], one['store'])}: {one['title']}"
+    return str(stores.get(contender, contender))
 
 
 def as_csv(document: Mapping[str, Any]) -> str:
@@ -233,6 +236,10 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             mark = "*" if cell["wins"] and one["choose"] else " "
             yield f"  {mark} {cell['title']}: {figure(cell['value'], cell['unit'])} ({tag(cell)})"
         yield f"    rule {one['id']}"
+    yield ""
+    for one in document["contenders"]:
+        if not one["ran"]:
+            yield f"not measured: {one['id']}: {one['why_not']}"
 
 
 def _plain(text: str) -> str:
