@@ -483,7 +483,7 @@ KINDS = (
     Kind(
         "login.no-mount",
         ERROR,
-        "No auth method is mounted there, or another namespace has it.",
+        "No auth method that takes such a login is mounted there, or another namespace has it.",
         "Vault's words",
         "Set VAULT_AUTH_PROVIDER to one of: vault auth list; or enable it: vault auth enable -path={mount} {method}; "
         "see VAULT_NAMESPACE.",

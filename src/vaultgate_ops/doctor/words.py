@@ -46,9 +46,9 @@ something that failed isn't looked at; its line says what it waits for. The rest
 
 `--administrator` takes the token of an administrator of Vault from VAULT_TOKEN, the file in VAULT_TOKEN_FILE, or
 `~/.vault-token`; it is used to read one role and the method's settings when the login was refused. `--secret` makes the calls of
-a rotation function that change nothing (DescribeSecret, ListSecretVersionIds, GetSecretValue), with the AWS keys of whoever runs
-the doctor; that PutSecretValue and UpdateSecretVersionStage are allowed, only a rotation shows. OVERDUE_SECRETS and
-ROTATION_SWEEP name secrets as well.
+a rotation function that change nothing (DescribeSecret, ListSecretVersionIds, GetSecretValue, GetRandomPassword), with the AWS
+keys of whoever runs the doctor; that PutSecretValue and UpdateSecretVersionStage are allowed, only a rotation shows.
+OVERDUE_SECRETS and ROTATION_SWEEP name secrets as well.
 
 | check | looks at |
 |---|---|

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock  # the layer's has the same methods
     from vaultgate_ops.doctor.visit import Visit
 
-_CONNECT_S, _ANSWER_S = 3, 4
+_CONNECT_S, _ANSWER_S, _LONGEST = 3, 4, 300
 _DAYS = 45
 """How old a value may get where no rotation is enabled: nobody says, so it isn't called overdue."""
 
@@ -42,14 +42,18 @@ def rotation(visit: Visit, secret: str) -> RotationSeen:
         )
     except (BotoCoreError, ValueError) as error:
         return RotationSeen(secret, code="failed", words=f"no client: {type(error).__name__}; is AWS_REGION set?")
-    return _look(visit, client, secret, region or "")
+    try:
+        return _look(visit, client, secret, region or "")
+    finally:
+        client.close()
 
 
 # What a rotation function calls and what changes nothing; PutSecretValue and UpdateSecretVersionStage do.
-_CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("DescribeSecret", "describe_secret", {}),
-    ("ListSecretVersionIds", "list_secret_version_ids", {}),
-    ("GetSecretValue", "get_secret_value", {}),
+_CALLS: tuple[tuple[str, str, str], ...] = (
+    ("DescribeSecret", "describe_secret", "SecretId"),
+    ("ListSecretVersionIds", "list_secret_version_ids", "SecretId"),
+    ("GetSecretValue", "get_secret_value", "SecretId"),
+    ("GetRandomPassword", "get_random_password", ""),
 )
 _ENDPOINTS = ("SECRETS_MANAGER_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
 
@@ -64,12 +68,13 @@ def _look(visit: Visit, client: Any, secret: str, region: str) -> RotationSeen:
     store = SecretsManager(client, cast("Clock", visit.clock))
     refused: dict[str, str] = {}
     trouble: dict[str, RotationError] = {}
-    for operation, name, parameters in _CALLS:
+    for operation, name, parameter in _CALLS:
         try:
-            store.call(name, **({"SecretId": secret} | parameters))
+            store.call(name, **({parameter: secret} if parameter else {}))
         except RotationError as error:
-            if error.code == "aws-denied":
-                refused[operation] = error.message
+            # A proxy's or an emulator's refusal may have no code but HTTP's.
+            if error.code == "aws-denied" or getattr(error, "shape", "") == "403":
+                refused[operation] = " ".join(error.message.split())[:_LONGEST]
             else:
                 trouble[operation] = error
             if error.code == "aws-unreachable":

@@ -1,0 +1,117 @@
+"""`vaultgate doctor` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import jsonschema
+import pytest
+from tests.doctor.conftest import SCHEMA
+
+from vaultgate_ops.cli.main import cli
+from vaultgate_ops.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vaultgate_ops.local.stack import Stack
+
+    Run = Callable[..., "Done"]
+
+pytestmark = pytest.mark.stack
+
+
+class Done(NamedTuple):
+    """How it ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs it with the stack's function's variables, some of them changed; None takes one away."""
+
+    def call(*words: str, **changes: str | None) -> Done:
+        for name, value in {**stack.function_environment(1), "AWS_ENDPOINT_URL": stack.aws.endpoint, **changes}.items():
+            monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["doctor", *words])
+        printed = capsys.readouterr()
+        return Done(ended.value.code if isinstance(ended.value.code, int) else 0, printed.out, printed.err)
+
+    return call
+
+
+def test_a_healthy_stack_for_people(run: Run, tmp_path: Path) -> None:
+    """A table, one line that sums it up, exit code 0."""
+    done = run("--checkpoints", str(tmp_path))
+    assert done.exit_code == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"nothing is wrong; \d+ checks in \d+\.\d s", lines[-1])
+    assert {line[:8].strip() for line in lines[:-2]} == {"fine", "-"}
+    assert re.search(r"^fine     policy +6 of 6 granted$", done.stdout, re.MULTILINE)
+
+
+def test_a_finding_for_people_and_for_programs(run: Run) -> None:
+    """Exit code 1; the same in both forms; of what wasn't asked for only what explains it."""
+    changes = {"VAULT_ADDR": "https://vault.invalid:8200"}
+    done = run("--only", "login", **changes)
+    assert done.exit_code == 1
+    assert done.stdout.startswith(
+        "error    dns Vault vault.invalid:8200  vault.invalid: no address\n"
+        "?        login                         because 'dns Vault vault.invalid:8200' failed\n"
+        "\n"
+        "error dns.unknown (Vault vault.invalid:8200)\n"
+        "  cause     The name has no address here.\n"
+        "  evidence  vault.invalid: no address\n"
+        "  fix       Try: getent hosts vault.invalid. "
+    )
+    done = run("--only", "login", "--format", "json", **changes)
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert [(one["id"], one["about"]) for one in report["findings"]] == [("dns.unknown", "Vault vault.invalid:8200")]
+    assert [(one["check"], one["state"]) for one in report["checks"]] == [("dns", "found"), ("login", "not reached")]
+
+
+def test_wrong_settings_have_an_exit_code_of_their_own(run: Run) -> None:
+    """As `vaultgate config` has it."""
+    done = run("--only", "settings", VAULTGATE_GARD="open")
+    assert done.exit_code == 2
+    assert "did you mean VAULTGATE_GUARD?" in done.stdout
+
+
+def test_a_check_that_does_not_exist(run: Run) -> None:
+    """Usage: the names are listed."""
+    done = run("--only", "weather")
+    assert done.exit_code == 2
+    assert "'rotation'" in done.stderr
+
+
+def test_secrets_are_named_by_variables_too(run: Run) -> None:
+    """Those that a rotation's functions look after."""
+    changes = {"ROTATION_SWEEP": "app/a, app/b", "OVERDUE_SECRETS": "app/b=45,app/c=30"}
+    done = run("--only", "rotation", "--secret", "app/d", "--format", "json", **changes)
+    checks = json.loads(done.stdout)["checks"]
+    assert sorted(one["about"] for one in checks) == ["app/a", "app/b", "app/c", "app/d"]
+
+
+def test_an_administrator(run: Run, stack: Stack, tmp_path: Path) -> None:
+    """His token comes from where Vault's command line has it, and shows nowhere."""
+    changes = {"VAULT_IAM_SERVER_ID": "another", "VAULT_TOKEN": stack.vault.root_token}
+    done = run("--only", "login", "--administrator", **changes)
+    assert (done.exit_code, "VAULT_IAM_SERVER_ID=vault.vaultgate.local" in done.stdout) == (1, True)
+    assert stack.vault.root_token not in done.stdout + done.stderr
+    with pytest.raises(UsageProblem):
+        run("--administrator", HOME=str(tmp_path), VAULT_TOKEN=None)
+
+
+def test_the_page(run: Run) -> None:
+    """`make docs` prints it."""
+    done = run("--markdown")
+    assert done.stdout.startswith("# The doctor\n")
