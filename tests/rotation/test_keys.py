@@ -179,6 +179,18 @@ def test_a_key_of_somebody_else_is_left_alone(account: Account) -> None:
     assert account.works(-1)
 
 
+def test_a_key_id_that_is_not_the_keys(account: Account) -> None:
+    """Typed by hand, it would have somebody else's key ended, or nobody's: nothing is made before it is right."""
+    right = json.loads(account.values[0])["key_id"]
+    account.store(key_id="k-0")
+    begun = account.begin()
+    error = failure(account, begun)
+    assert (error.code, error.message) == ("secret-field-wrong", "The secret's key_id is wrong.")
+    account.store(key_id=right)
+    account.drive(begun)
+    assert len(account.keys.api.live) == 2
+
+
 def test_a_key_of_another_secret_is_left_alone(account: Account, key_bed: KeyBed) -> None:
     """Its label is of our making, and not this secret's."""
     account.rotate()
@@ -209,6 +221,7 @@ REFUSALS = [
     ("GET /v1/keys", (200, "[]"), "api-answer-wrong", "api.list: the answer has nothing at '/keys'"),
     ("GET /v1/keys", (200, '{"keys": {}}'), "api-answer-wrong", "api.list: the answer has no array"),
     ("GET /v1/keys", (200, '{"keys": [{"name": "KEY"}]}'), "api-answer-wrong", "api.list: the answer has nothing at '/id'"),
+    ("GET /v1/keys", (200, '{"keys": [{"id": ""}]}'), "api-answer-wrong", "api.list: the answer has no text or number"),
     ("GET /v1/keys", (200, '{"keys": [{"id": true}]}'), "api-answer-wrong", "api.list: the answer has no text or number"),
     ("POST /v1/keys", (400, "KEY"), "api-refused", "api.create: HTTP 400"),
     ("POST /v1/keys", (201, '{"id": "1"}'), "api-answer-wrong", "api.create: the answer has nothing at '/secret'"),

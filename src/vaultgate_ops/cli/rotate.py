@@ -55,7 +55,7 @@ def now(*, secret: str, region: str | None, here: bool, dry_run: bool, drop_prev
         else:
             with reporter.task("Testing"):
                 rotation.rehearse_here(secret)
-            speech.line("A rotation would work: logins, privileges and the probe are as they must be.")
+            speech.line("A rotation would work: all that testSecret looks at is as it must be.")
         return
     with reporter.task("Rotating"):
         version = rotation.rotate_there(secret, patience_s) if there else rotation.rotate_here(secret)

@@ -17,7 +17,7 @@ from vaultgate_ops.rotation.api_keys.functions import Surprised
 from vaultgate_ops.rotation.api_keys.pointer import Nowhere
 from vaultgate_ops.rotation.api_keys.retirement import Live, ending, label
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.fields import refuse_unlisted
+from vaultgate_ops.rotation.fields import refuse_unlisted, wrong
 from vaultgate_ops.rotation.model import SecretValue
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ class DescribedApi:
     def create(self, keys: Keys) -> Value:
         """See `Functions`. Makes room first: two live keys are all that such an API allows."""
         secret = _secret(keys.current)
-        live = self._end(secret, keys, {secret.key_id})
+        listed = self._list(secret)
+        if secret.key_id not in {one.key_id for one in listed}:
+            # A wrong id, typed by hand, would be somebody else's key, or keep this one alive for ever.
+            raise wrong(KEY_ID, "the id that api.list gives for the current key")
+        live = self._end(secret, keys, {secret.key_id}, listed)
         template = secret.api.create
         reply = self._ask(secret, template, secret.key, label=label(keys.secret_id, keys.token))
         if not reply.status < _REDIRECT:
@@ -110,12 +114,11 @@ class DescribedApi:
         """See `Functions`."""
         secret = _secret(keys.current)
         keep = {secret.key_id} | ({_secret(keys.pending).key_id} if keys.pending else set())
-        before = self._list(secret)
-        return len(self._end(secret, keys, keep, before)) < len(before)
+        live = self._list(secret)
+        return len(self._end(secret, keys, keep, live)) < len(live)
 
-    def _end(self, secret: ApiSecret, keys: Keys, keep: set[str], listed: list[Live] | None = None) -> list[Live]:
+    def _end(self, secret: ApiSecret, keys: Keys, keep: set[str], live: list[Live]) -> list[Live]:
         """End what is this secret's and not to be kept; gives what is left."""
-        live = self._list(secret) if listed is None else listed
         former = {keys.previous[KEY_ID]} if keys.previous and isinstance(keys.previous.get(KEY_ID), str) else set()
         plan = ending(live, keys.secret_id, keep, former, keys.doubted)
         if plan.doubtful:

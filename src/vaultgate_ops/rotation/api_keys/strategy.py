@@ -72,7 +72,7 @@ class ApiKey:
         except Surprised as surprise:
             if sure:
                 raise _restless(change.secret_id) from None
-            self._doubted = {token: frozenset(surprise.args)}
+            self._doubted[token] = frozenset(surprise.args)
             raise
         return SecretValue({**change.current.fields, **made})
 
