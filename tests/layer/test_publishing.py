@@ -168,7 +168,7 @@ def test_a_region_that_is_down_is_named_and_the_same_command_goes_on(publish: Pu
 
 
 def test_another_artefact_becomes_the_next_version(publish: Publish, aws: LambdaRegions, name: str, tmp_path: Path) -> None:
-    """A zip with other bytes, or declared otherwise, is another version; the newest is what counts."""
+    """A zip with other bytes is another version; the newest is what counts."""
     assert publish(*regions(HERE)).returncode == 0
     other = tmp_path / "other.zip"
     other.write_bytes(ZIP.read_bytes())
@@ -180,6 +180,19 @@ def test_another_artefact_becomes_the_next_version(publish: Publish, aws: Lambda
     assert arn(HERE, name, 3) in back.stdout, back.stderr
     with lambda_of(aws, HERE) as client:
         assert len(client.list_layer_versions(LayerName=name)["LayerVersions"]) == 3
+
+
+def test_the_same_zip_declared_for_less_is_published_anew(publish: Publish, aws: LambdaRegions, name: str) -> None:
+    """Somebody published it by hand for one runtime: that version isn't what was asked for."""
+    with lambda_of(aws, HERE) as client:
+        client.publish_layer_version(
+            LayerName=name,
+            Content={"ZipFile": ZIP.read_bytes()},
+            CompatibleRuntimes=["python3.11"],
+            CompatibleArchitectures=["arm64"],
+        )
+    done = publish(*regions(HERE))
+    assert [line.split() for line in done.stdout.splitlines()] == [[HERE, "published", arn(HERE, name, 2)]]
 
 
 def test_sharing_is_done_once_also_for_a_version_that_is_there(publish: Publish, aws: LambdaRegions) -> None:
