@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("sam")]
 FUNCTION = ["aws_lambda_powertools", "jmespath", "pymysql", "typing_extensions.py", "vaultgate_ops"]
 LARGEST_ZIP = 1_800_000
 ROTATION = "vaultgate_ops.rotation"
+FILE = {"Records": [{"s3": {"bucket": {"name": "nowhere"}, "object": {"key": "node-1/file/audit.log", "eTag": "x"}}}]}
 
 
 class Intrinsics(yaml.SafeLoader):
@@ -118,6 +119,7 @@ def test_the_function_holds_what_it_imports_and_nothing_else(built: Path, tmp_pa
     ("name", "module"),
     [
         ("RotationFunction", "handler"),
+        ("ParameterRotationFunction", "parameter_handler"),
         ("OverdueFunction", "overdue_handler"),
     ],
 )
@@ -215,6 +217,45 @@ def test_the_unzipped_artefact_runs_under_the_emulator(
         assert (body["count"], body["credential"]["source"]) == (backstage.rows(), "vault")
         report = sandbox.invoke({"vaultgate": "doctor"})
         assert (report.get("exit_code"), report.get("findings")) == (0, []), report
+
+
+# Each other function: an event that takes it to AWS and back, its variables, and how its answer begins.
+OTHERS = [
+    ("RotationFunction", {"sweep": ["nowhere"]}, {}, '{"errorMessage": "secret-missing: '),
+    ("ParameterRotationFunction", {"sweep": ["/nowhere"]}, {}, '{"errorMessage": "secret-missing: '),
+    ("OverdueFunction", {}, {"OVERDUE_SECRETS": "nowhere=45"}, '{"errorMessage": "secret-missing: '),
+    ("AuditFunction", FILE, {"AUDIT_LOG_GROUP": "/vault/nowhere"}, '{"errorMessage": "An error occurred (NoSuchBucket)'),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=[name for name, *_ in OTHERS])
+def test_every_other_artefact_runs_under_the_emulator(
+    built: Path, template: dict[str, Any], stack: Stack, tmp_path: Path, other: tuple[str, Any, dict[str, str], str]
+) -> None:
+    """Zipped and unzipped, beside the runtime's boto3 alone, each asks emulated AWS and says what was missing there."""
+    name, event, variables, answer = other
+    code = unpacked(packed(built / name, tmp_path / "function.zip"), tmp_path / "task")
+    layer = unpacked(packed(built / "CertificatesLayer", tmp_path / "layer.zip"), tmp_path / "layer")
+    python = bare_python(tmp_path / "python")
+    (theirs,) = (tmp_path / "python").glob("lib/python3*/site-packages")
+    (mine,) = Path(sys.prefix).glob("lib/python3*/site-packages")
+    for part in ("boto3", "botocore", "s3transfer", "dateutil", "six.py", "urllib3"):
+        (theirs / part).symlink_to(mine / part)
+    keys = stack.aws.administrator
+    environment = {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": stack.aws.endpoint,
+        **variables,
+    }
+    handler = template["Resources"][name]["Properties"]["Handler"]
+    sandbox = Sandbox(
+        find_emulator(), layer, environment, handler, stack.folder, python=python, code=code, name=name, visible=(tmp_path,)
+    )
+    with sandbox:
+        assert json.dumps(sandbox.invoke(event)).startswith(answer)
 
 
 def bare_python(folder: Path) -> Path:
