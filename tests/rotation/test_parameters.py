@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools import Logger
 from tests.rotation.bed import login_of
-from tests.rotation.faults import Faults, FunctionFailed
+from tests.rotation.faults import BreakableClient, Death, Faults, FunctionFailed, Kind
 from tests.rotation.parameter_bed import ParameterUser, parameters
 from tests.rotation.test_template import deployed
 from tests.simulators.clock import MovableClock
@@ -24,6 +25,7 @@ from vaultgate_ops.local.processes import free_port
 from vaultgate_ops.local.sandbox import Sandbox
 from vaultgate_ops.rotation import parameter_store
 from vaultgate_ops.rotation.errors import RotationError
+from vaultgate_ops.rotation.model import SecretValue
 from vaultgate_ops.rotation.parameter_store import ParameterStore, pending_name
 from vaultgate_ops.rotation.parameters import make_handler
 
@@ -258,6 +260,37 @@ def test_stages_come_from_numbers() -> None:
     put("by hand")
     assert staged(store) == {"5": {"AWSCURRENT"}, "4": {"AWSPREVIOUS"}}
     assert set(service.calls) == {"PutParameter", "GetParameter", "GetParameters"}
+
+
+def test_who_comes_second_takes_what_waits() -> None:
+    """Nothing that waits is written over; the second one is told."""
+    service = SimulatedParameterStore(MovableClock())
+    client: Any = DirectClient(service)  # type: ignore[arg-type] - it serves any service
+    client.put_parameter(Name="/app/db", Value='{"n": 1}', Type="SecureString")
+    store = ParameterStore(client, MovableClock())
+    assert [store.put("/app/db", "2", SecretValue({"n": n}), "") for n in (2, 3)] == [True, False]
+    assert service.value(pending_name("/app/db", 2)) == '{"n": 2}'
+    with pytest.raises(RotationError, match="4096"):
+        store.put("/app/db", "3", SecretValue({"n": "x" * 5000}), "")
+
+
+def test_a_lost_answer_is_looked_up() -> None:
+    """The value is current although nobody heard so; where it isn't, the error stands."""
+    service = SimulatedParameterStore(MovableClock())
+    client: Any = DirectClient(service)  # type: ignore[arg-type] - it serves any service
+    client.put_parameter(Name="/app/db", Value="one", Type="SecureString")
+    client.put_parameter(Name=pending_name("/app/db", 2), Value="two", Type="SecureString")
+    calls = len(["get_parameter", "get_parameter_history", "delete_parameters", "put_parameter"])
+    for kind, value in ((Kind.DEATH_BEFORE, "one"), (Kind.ANSWER_LOST, "two")):
+        store = ParameterStore(BreakableClient(client, Faults(calls, kind)), MovableClock())
+        with contextlib.suppress(Death):
+            store.promote("/app/db", "2", None)
+        assert service.value("/app/db") == value
+    client.label_parameter_version(Name="/app/db", ParameterVersion=1, Labels=["kept"])
+    for number in range(3, 101):
+        client.put_parameter(Name="/app/db", Value=str(number), Overwrite=True)
+    with pytest.raises(RotationError, match="the oldest version"):
+        store.promote("/app/db", "2", None)
 
 
 def actions() -> set[str]:
