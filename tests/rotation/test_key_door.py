@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.simulators.certificates import DAY, Authority
+from tests.simulators.clock import MovableClock
 from tests.simulators.key_api import LOST, TIMEOUT, served_keys
 
 from vaultgate_ops.clock import Clock
@@ -121,6 +122,20 @@ def test_an_answer_that_does_not_come(keys: ServedKeys, fault: str) -> None:
     error = failure(Door(keys.ca_file, Clock(), answer_s=0.2), call(keys.url, "/v1/keys", "POST", b"{}"))
     assert (error.code, error.retryable) == ("connection-lost", True)
     assert "POST /v1/keys at 127.0.0.1" in error.message
+
+
+class Hasty(MovableClock):
+    """Ten seconds pass between any two looks."""
+
+    def steady(self) -> float:
+        self.advance(10)
+        return super().steady()
+
+
+def test_an_answer_that_comes_in_drops(keys: ServedKeys) -> None:
+    """None of its pieces is late, the whole is: that ends too."""
+    keys.door.faults["GET /v1/orders"] = [(200, "x" * 500_000)]
+    assert failure(Door(keys.ca_file, Hasty()), call(keys.url)).code == "connection-lost"
 
 
 def test_nobody_there() -> None:
