@@ -20,6 +20,7 @@ FORMS = [
     ("vendor.github-workflows", WORKFLOWS),
     ("vendor.github-issue-forms", [GITHUB / "ISSUE_TEMPLATE/bug.yml", GITHUB / "ISSUE_TEMPLATE/wish.yml"]),
     ("vendor.github-issue-config", [GITHUB / "ISSUE_TEMPLATE/config.yml"]),
+    ("vendor.dependabot", [GITHUB / "dependabot.yml"]),
 ]
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", (checkout() / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 MAY_WRITE = {("release.yml", "build"): {"id-token", "attestations"}, ("release.yml", "draft"): {"contents"}}
@@ -53,7 +54,7 @@ def test_github_would_take_every_file(schema: str, files: list[Path]) -> None:
 
 def test_an_auditor_of_workflows_finds_nothing() -> None:
     """zizmor, offline: no injection, no leaked credentials, no loose pin."""
-    done = tool("zizmor", "--offline", "--no-progress", ".github/workflows")
+    done = tool("zizmor", "--offline", "--no-progress", ".github")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

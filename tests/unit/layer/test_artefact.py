@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.layer.checkout import build
+from tests.unit.layer.checkout import LAUNCHERS, build
 
 import vaultgate
 from vaultgate_ops.errors import CheckFailed, Missing
@@ -76,6 +76,18 @@ def test_no_file_of_the_layer_is_machine_code() -> None:
         else:
             assert content.decode("utf-8"), name
     assert {one.version for one in found} == set(manifest.read(paths.build_folder() / "vaultgate-layer.zip").bytecode)
+
+
+def test_the_real_layer_holds_every_module_with_its_bytecode_and_nothing_else() -> None:
+    """By name and permission bits: two programs, the manifest, the package's modules and what each interpreter made of them."""
+    archive = paths.build_folder() / "vaultgate-layer.zip"
+    modules = [file.relative_to(EXTENSION) for file in (EXTENSION / "python/vaultgate").rglob("*.py")]
+    tags = [f"cpython-{version.replace('.', '')}" for version in manifest.read(archive).bytecode]
+    compiled = [module.parent / f"__pycache__/{module.stem}.{tag}.pyc" for module in modules for tag in tags]
+    expected = dict.fromkeys((str(path) for path in (*modules, *compiled)), 0o100644) | {manifest.NAME: 0o100644}
+    expected |= dict.fromkeys(LAUNCHERS, 0o100755)
+    with zipfile.ZipFile(archive) as packed:
+        assert {entry.filename: entry.external_attr >> 16 for entry in packed.infolist()} == expected
 
 
 @pytest.mark.parametrize("order", [sorted, lambda names: sorted(names, reverse=True)], ids=["first", "again"])
