@@ -143,7 +143,7 @@ class Shell:
         }
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
-        only = ("--only", "cold_start", "--only", "reads", "--only", "secretsmanager", "--only", "ssm", "--only", "env")
+        only = ("--only", "cold_start", "--only", "reads", "--only", "secretsmanager", "--only", "ssm", "--only", "env.kms")
         argv = [sys.executable, "-c", PROGRAM, "compare", "--target", "aws", "--quick", "--output", str(self._folder), *only]
         pipe = subprocess.PIPE
         return subprocess.Popen([*argv, *words], env=self._environ, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
@@ -157,6 +157,15 @@ def test_nothing_is_made_without_a_confirmation(stack: Stack, tmp_path: Path) ->
     assert "was not confirmed" in said
     assert "cost about $" in said
     assert made(stack) == []
+
+
+def test_without_credentials_the_reason_is_said(stack: Stack, tmp_path: Path) -> None:
+    """None of the chosen contenders can run then; the others could."""
+    with Shell(stack, tmp_path / "out", keys=False).begin("--yes") as shell:
+        _, said = shell.communicate(timeout=PATIENCE_S)
+    assert shell.returncode == 2
+    assert "AWS's stores are left out: There are no AWS credentials here." in said
+    assert "None of the chosen contenders can run." in said
 
 
 def test_interrupted_in_a_real_account_nothing_stays(

@@ -61,7 +61,7 @@ def test_everything_is_measured_in_one_quick_run(tmp_path: Path) -> None:
     ran = {one.id for one in result.contenders if one.ran}
     assert ran == {one.id for one in CATALOGUE} - AGENTS
     assert {one.why_not for one in result.contenders if one.id in AGENTS} == {"No agent of AWS's answers at 127.0.0.1:9."}
-    assert all(f"not measured: {one}: No agent" in done.stdout for one in AGENTS)
+    assert "No agent of AWS's answers at 127.0.0.1:9." in done.stdout
     assert {one.dimension for one in result.measurements} == set(Dimension)
     blank = [one for one in result.measurements if one.value is None and one.dimension is not Dimension.THROTTLING]
     assert not blank

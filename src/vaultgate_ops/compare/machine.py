@@ -30,8 +30,13 @@ def facts() -> dict[str, str | int | float]:
         "memory_mb": int(_first(r"MemTotal:\s*(\d+)", "/proc/meminfo", "0")) // 1024,
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": load(),
     }
+
+
+def load() -> float:
+    """How many processes wanted to run, on average over the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 def commit(checkout: Path) -> str:

@@ -42,6 +42,17 @@ SSM_KEY = Source(
     _READ,
 )
 
+POWERTOOLS = Source(
+    "https://docs.powertools.aws.dev/lambda/python/latest/utilities/parameters/", "Parameters - Powertools for AWS Lambda", _READ
+)
+CACHING = Source(
+    "https://github.com/aws/aws-secretsmanager-caching-python", "AWS Secrets Manager Python caching client, its README", _READ
+)
+EXTENSION = Source(f"{_AWS}/lambda/latest/dg/with-secrets-manager.html", "Use Secrets Manager secrets in Lambda functions", _READ)
+AGENT = Source(f"{_AWS}/secretsmanager/latest/userguide/secrets-manager-agent.html", "AWS Secrets Manager Agent", _READ)
+DEFAULT_LIFETIMES = {"powertools": POWERTOOLS, "caching": CACHING, "extension": EXTENSION, "agent": AGENT}
+"""By way: who says how long it keeps an answer by its own default; `contenders.Entry.default_s` has the seconds."""
+
 COLD_STARTS_PER_S = 100.0
 """1,000 sandboxes every 10 seconds for one function: `LAMBDA_SCALING`."""
 

@@ -148,6 +148,14 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
         reporter.say(f"going on with an interrupted run: {done} steps are done")
     with ExitStack() as ending:
         account, no_account = _account(options, confirm, reporter) if options.target == "aws" else (None, None)
+        why = {
+            one.id: no_account if one.id.startswith(_IN_AWS) and no_account else unable(one, options)
+            for one in options.contenders()
+        }
+        able = [one for one in options.contenders() if why[one.id] is None]
+        if not able:
+            reasons = " ".join(dict.fromkeys(reason for reason in why.values() if reason))
+            raise UsageProblem(f"None of the chosen contenders can run. {reasons}", "Choose others with --only.")
         told = machine.facts()
         build(paths.checkout(), os.environ, reporter)
         stack = ending.enter_context(Stack.embedded(f"compare-{os.getpid()}", reporter, clock=clock))
@@ -159,11 +167,6 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
             ending.callback(cloud.remove)
         ground = Ground(stack, reached, cloud, options.agent, clock)
         ending.callback(ground.close)
-        why = {
-            one.id: no_account if one.id.startswith(_IN_AWS) and no_account else unable(one, options)
-            for one in options.contenders()
-        }
-        able = [one for one in options.contenders() if why[one.id] is None]
         ground.prepare({one.store for one in able})
         figures = Runner(_experiments(options, ground), able, journal, reporter, clock).run()
         if Dimension.THROTTLING in options.dimensions():
@@ -172,7 +175,7 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
             made=dt.datetime.fromtimestamp(clock.wall(), dt.UTC).isoformat(timespec="seconds"),
             mode=_mode(options),
             target=options.target,
-            machine={**told, "commit": machine.commit(paths.checkout())},
+            machine={**told, "load_after": machine.load(), "commit": machine.commit(paths.checkout())},
             versions=machine.versions(stack),
             stores=STORES,
             contenders=tuple(_contender(one, why[one.id], figures) for one in options.contenders()),

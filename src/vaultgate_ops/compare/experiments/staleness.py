@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vaultgate_ops.compare.calling import Call, first_served, side_by_side, tally
 from vaultgate_ops.compare.contenders import KEEP_S, Keeps, entry
 from vaultgate_ops.compare.experiments import Step, unmeasured
-from vaultgate_ops.compare.result import NEVER, Dimension, Measurement
+from vaultgate_ops.compare.published import DEFAULT_LIFETIMES
+from vaultgate_ops.compare.result import NEVER, Dimension, Measurement, Tag
 from vaultgate_ops.errors import OpsError
 
 if TYPE_CHECKING:
@@ -124,12 +125,27 @@ class Staleness:
         return seen | {subject: observed(calls, *at[entry(subject).store]) for subject, calls in made.items()}
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
-        """Failed requests and seconds until the new value, by application."""
+        """Failed requests and seconds until the new value, by application; how long each goes on with an old value by default."""
+        subjects = dict.fromkeys(subject for seen in observed.values() for subject in seen)
         return [
             measured
             for key, seen in observed.items()
             for subject, one in seen.items()
             for measured in self._of(subject, key.partition("-")[0], one)
+        ] + [
+            Measurement(
+                self.dimension,
+                subject,
+                "default_lifetime",
+                entry(subject).default_s,
+                "s",
+                Tag.PUBLISHED,
+                DEFAULT_LIFETIMES[entry(subject).way],
+                samples=0,
+                note="How long an answer is kept by its own default, if nobody asks past it.",
+            )
+            for subject in subjects
+            if entry(subject).way in DEFAULT_LIFETIMES
         ]
 
     def _of(self, subject: str, application: str, seen: Mapping[str, Any]) -> list[Measurement]:
