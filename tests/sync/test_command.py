@@ -152,19 +152,18 @@ def test_the_documented_actions_are_the_ones_that_are_needed(stack: Stack, allow
     assert sorted(one for one in stated if not one.startswith("kms:")) == ACTIONS
     tags = [{"Key": OWNER, "Value": "shop"}]
     keys = stack.aws.assume(ROLE, "sync")
-    with (
-        stack.aws.client("secretsmanager") as their_secrets,
-        stack.aws.client("ssm") as their_parameters,
-        stack.aws.client("secretsmanager", keys) as secrets,
-        stack.aws.client("ssm", keys) as parameters,
-    ):
-        for taken in ("", *ACTIONS):
-            allow([one for one in ACTIONS if one != taken])
-            there = f"/moto/{uuid.uuid4()}"
-            their_secrets.create_secret(Name=there, SecretString="x", Tags=tags)
-            their_parameters.put_parameter(Name=there, Value="x", Type="SecureString", Tags=tags)
-            expected = {taken} if taken else set()
-            assert _denied(there, Secrets(secrets, Clock()), Parameters(parameters, Clock())) == expected
+    for service in ("secretsmanager", "ssm"):
+        with stack.aws.client(service) as administrator, stack.aws.client(service, keys) as client:
+            target: Target = Secrets(client, Clock()) if service == "secretsmanager" else Parameters(client, Clock())
+            for taken in ("", *(one for one in ACTIONS if one.startswith(f"{service}:"))):
+                allow([one for one in ACTIONS if one != taken])
+                there = f"/moto/{uuid.uuid4()}"
+                if service == "secretsmanager":
+                    administrator.create_secret(Name=there, SecretString="x", Tags=tags)
+                else:
+                    administrator.put_parameter(Name=there, Value="x", Type="SecureString", Tags=tags)
+                kind = Kind.SECRET if service == "secretsmanager" else Kind.PARAMETER
+                assert _denied(Entry("secret", PATH, "key", kind, there), target) == ({taken} if taken else set())
 
 
 def test_the_policies_in_the_documentation_are_those_that_ship() -> None:
@@ -177,20 +176,15 @@ def test_the_policies_in_the_documentation_are_those_that_ship() -> None:
         assert all(block in page for block in blocks)
 
 
-def _denied(name: str, secrets: Target, parameters: Target) -> set[str]:
-    """Do everything that a sync does, to a secret and a parameter of a name and to new ones; the actions that were denied."""
-    secret, parameter = (Entry("secret", PATH, "key", kind, name) for kind in (Kind.SECRET, Kind.PARAMETER))
+def _denied(entry: Entry, target: Target) -> set[str]:
+    """Do everything that a sync does, to what is there and to what isn't; the actions that were denied."""
     value, tags = Hidden("made up"), {OWNER: "shop"}
     calls: list[Callable[[], object]] = [
-        lambda: secrets.look(secret, "shop"),
-        lambda: secrets.create(replace(secret, name=f"{name}/new"), value, tags),
-        lambda: secrets.write(secret, value, tags, rekey=True),
-        lambda: secrets.remove(secret),
-        lambda: secrets.bring_back(secret),
-        lambda: parameters.look(parameter, "shop"),
-        lambda: parameters.create(replace(parameter, name=f"{name}/new"), value, tags),
-        lambda: parameters.write(parameter, value, tags, rekey=False),
-        lambda: parameters.remove(parameter),
+        lambda: target.look(entry, "shop"),
+        lambda: target.create(replace(entry, name=f"{entry.name}/new"), value, tags),
+        lambda: target.write(entry, value, tags, rekey=True),
+        lambda: target.remove(entry),
+        lambda: target.bring_back(entry),
     ]
     refused = set()
     for call in calls:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import traceback
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulators.secrets_manager_http import served
 from tests.sync.conftest import KEY, PARAMETER, PATH, SECRET, WHOLE, policy
 
+from vaultgate_ops.bootstrap.model import Hidden
 from vaultgate_ops.errors import Denied, Unreachable
 from vaultgate_ops.sync import summary
 from vaultgate_ops.sync.model import Action, Entry, Kind
 from vaultgate_ops.sync.targets import Secrets
-from vaultgate_ops.sync.vault import Origin
+from vaultgate_ops.sync.vault import Origin, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.simulators.secrets_manager_direct import DirectClient
     from tests.sync.conftest import Bridge
 
     from vaultgate_ops.local.stack import Stack
@@ -197,6 +199,13 @@ def test_a_replica(bridge: Bridge) -> None:
     assert [one.decision.code for one in bridge.sync(KEY)] == ["replica-region"]
 
 
+def test_a_secret_that_only_its_tag_calls_managed(bridge: Bridge) -> None:
+    """A service that manages a secret also tags it, under the prefix that nobody else may use."""
+    bridge.sync(KEY)
+    bridge.secrets = Managed(bridge.secrets)  # type: ignore[assignment] - a client
+    assert [one.decision.why for one in bridge.sync(KEY)] == ["it is managed by rds"]
+
+
 def test_what_is_foreign_is_not_removed_with_its_source(bridge: Bridge) -> None:
     """--prune removes by the tags that are there, not by the name."""
     bridge.secrets.create_secret(Name=SECRET, SecretString="their value")
@@ -266,6 +275,11 @@ def test_values_as_they_are_in_vault(bridge: Bridge) -> None:
     assert len(bridge.store.value("/large")) == 5_000
 
 
+def test_the_order_of_a_secrets_fields() -> None:
+    """The same secret is the same text, in whatever order it arrives."""
+    assert value_of({"b": 1, "a": {"d": "é", "c": 2}}, "") == Hidden('{"a": {"c": 2, "d": "é"}, "b": 1}')
+
+
 def test_another_key(bridge: Bridge) -> None:
     """The secret's key is changed before its value is written, and told."""
     bridge.sync(KEY)
@@ -331,6 +345,17 @@ def test_no_value_is_told(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> N
     except Exception as error:  # noqa: BLE001 - all of it is looked at
         text = "".join(traceback.format_exception(error)) + repr(vars(error)) + repr(error.__context__)
     assert "first value" not in text + repr(outcomes) + caplog.text + "".join(bridge.told())
+
+
+class Managed:
+    """A client whose secrets carry RDS's tag beside others."""
+
+    def __init__(self, client: DirectClient) -> None:
+        self._client, self.meta = client, client.meta
+
+    def describe_secret(self, **asked: str) -> dict[str, Any]:
+        seen = self._client.describe_secret(**asked)
+        return {**seen, "Tags": [*seen["Tags"], {"Key": "aws:secretsmanager:owningService", "Value": "rds"}]}
 
 
 class Quoting:
