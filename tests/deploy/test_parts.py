@@ -19,7 +19,15 @@ _ROTATION = {"DatabaseSecret", "OverdueFunction", "OverdueRole", "RotationTopic"
 _OWN = {"RotationFunction", "RotationRole", "RotationFailures", "DatabaseRotation", "DatabaseRotationPermission"}
 _MIRROR = {"AuditLogGroup", "AuditMirrorPolicy", "AuditSilentAlarm", "AuditBus", "AuditDeniedQuery"}
 _PARTS = {
-    "VaultgateLayer": {"layer", "both layers", "records", "records with SnapStart", "records in a VPC", "everything"},
+    "VaultgateLayer": {
+        "layer",
+        "both layers",
+        "records",
+        "records with SnapStart",
+        "records in a VPC",
+        "rotation with Vault",
+        "everything",
+    },
     "OtherVaultgateLayer": {"both layers", "everything"},
     "RecordsVersion": {"records with SnapStart", "everything"},
     "RotationTrailLog": {"everything"},
@@ -30,8 +38,10 @@ _PARTS = {
     "AuditFunction": {"mirror from S3", "mirror from another's bucket", "everything"},
     "AuditFiles": {"mirror from S3", "everything"},
     **dict.fromkeys(_RECORDS, frozenset({"records", "records with SnapStart", "records in a VPC", "everything"})),
-    **dict.fromkeys(_OWN, frozenset({"rotation", "rotation with an instance", "everything"})),
-    **dict.fromkeys(_ROTATION, frozenset({"rotation", "rotation with an instance", "hosted rotation", "everything"})),
+    **dict.fromkeys(_OWN, frozenset({"rotation", "rotation with an instance", "rotation with Vault", "everything"})),
+    **dict.fromkeys(
+        _ROTATION, frozenset({"rotation", "rotation with an instance", "rotation with Vault", "hosted rotation", "everything"})
+    ),
     **dict.fromkeys(_MIRROR, frozenset({"mirror", "mirror from S3", "mirror from another's bucket", "everything"})),
     "VaultgateDashboard": set(WAYS) - {"layer", "both layers"},
 }
@@ -120,8 +130,12 @@ def test_cfn_lint_has_nothing_to_say(way: str) -> None:
             {"Records": "no", "Layers": "none"},
             "Records, Layers, Rotation, RotatedParameter or AuditLogGroupName must ask for something",
         ),
-        ({"DatabaseHost": "db.example.com", "VaultServerId": "x"}, "Records needs VaultAddress"),
-        ({"DatabaseHost": "db.example.com", "VaultAddress": "https://v"}, "Records needs VaultServerId"),
+        ({"DatabaseHost": "db.example.com", "VaultServerId": "x"}, "Records and RotationVaultRole need VaultAddress"),
+        ({"DatabaseHost": "db.example.com", "VaultAddress": "https://v"}, "Records and RotationVaultRole need VaultServerId"),
+        (
+            {**WAYS["rotation"], "RotationVaultRole": "rotation", "VaultServerId": "x"},
+            "Records and RotationVaultRole need VaultAddress",
+        ),
         ({"Records": "no", "Rotation": "hosted"}, "DatabaseHost, or CreateDatabase"),
         ({"Records": "no", "SubnetIds": "subnet-0a"}, "SubnetIds needs SecurityGroupIds beside it"),
         ({"Records": "no", "EndpointVpcId": "vpc-0a"}, "EndpointVpcId needs SubnetIds for its endpoints"),
@@ -194,6 +208,7 @@ _ENDPOINTS = {
     "records": set[str](),
     "records in a VPC": {"sts"},
     "rotation with an instance": {"secretsmanager"},
+    "rotation with Vault": {"sts", "secretsmanager"},
     "everything": {"sts", "secretsmanager", "ssm", "logs"},
 }
 
@@ -239,3 +254,13 @@ def test_the_api_is_held_back() -> None:
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 20, "ThrottlingRateLimit": 10}
     assert json.loads(stage["AccessLogSettings"]["Format"])["status"] == "$context.status"
     assert stage["AccessLogSettings"]["DestinationArn"] == "ApiLogGroup.Arn"
+
+
+def test_the_rotation_function_knows_vault_only_where_it_is_asked_to() -> None:
+    """The layer and the extension's variables, as the record-count function has them but for the role."""
+    plain, asked = (deployed(way).resources["RotationFunction"]["Properties"] for way in ("rotation", "rotation with Vault"))
+    assert not [name for name in plain["Environment"]["Variables"] if name.startswith("VAULT")]
+    assert [len(one["Layers"]) for one in (plain, asked)] == [1, 2]
+    records = deployed("records in a VPC").resources["RecordsFunction"]["Properties"]["Environment"]["Variables"]
+    same = {name: value for name, value in records.items() if name.startswith("VAULT_")} | {"VAULT_AUTH_ROLE": "rotation"}
+    assert {name: one for name, one in asked["Environment"]["Variables"].items() if name.startswith("VAULT")} == same
