@@ -214,6 +214,19 @@ def lists_are_by_tag_name_and_path(client: Any, name: str) -> None:
 
 
 @rule
+def a_page_is_no_longer_than_asked(client: Any, name: str) -> None:
+    """The next one has the rest, and the last one leads nowhere."""
+    for letter in "ab":
+        put(client, f"{name}/{letter}", "one")
+    wanted: dict[str, Any] = {"ParameterFilters": [{"Key": "Path", "Option": "Recursive", "Values": [name]}], "MaxResults": 1}
+    first = client.describe_parameters(**wanted)
+    assert len(first["Parameters"]) == 1
+    second = client.describe_parameters(**wanted, NextToken=first["NextToken"])
+    assert sorted(one["Name"] for page in (first, second) for one in page["Parameters"]) == [f"{name}/a", f"{name}/b"]
+    assert "NextToken" not in second
+
+
+@rule
 def lists_tell_the_arn(client: Any, name: str) -> None:
     """Of each parameter."""
     put(client, name, "one")
@@ -222,6 +235,7 @@ def lists_tell_the_arn(client: Any, name: str) -> None:
 
 
 MOTO_DIFFERS = {
+    "a_page_is_no_longer_than_asked": "its pages are of ten, whatever was asked for",
     "lists_tell_the_arn": "it leaves it out",
     "nothing_of_a_secure_string_is_told_enciphered": "it tells the value behind the key's name",
     "without_a_key_it_is_the_accounts_own": "it keeps the key of the version before",

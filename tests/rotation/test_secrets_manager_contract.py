@@ -301,6 +301,35 @@ def passwords_are_what_was_asked_for(client: Any, name: str) -> None:
     refused("InvalidParameterException", client.get_random_password, PasswordLength=2)
 
 
+def listed(client: Any, **wanted: Any) -> list[dict[str, Any]]:
+    """A whole listing, by pages of two."""
+    entries, more = [], {}
+    while True:
+        answer = client.list_secrets(MaxResults=2, **wanted, **more)
+        assert len(answer["SecretList"]) <= 2
+        entries += answer["SecretList"]
+        if "NextToken" not in answer:
+            return entries
+        more = {"NextToken": answer["NextToken"]}
+
+
+@rule
+def a_listing_has_pages_and_filters(client: Any, name: str) -> None:
+    """By tags, of which key and value may be different ones, and by beginnings; deleted ones are left out unless asked for."""
+    for n in range(5):
+        tags = [{"Key": "team", "Value": f"{name}-{n}"}, {"Key": "other", "Value": "x"}]
+        client.create_secret(Name=f"{name}-{n}", SecretString="one", Tags=tags)
+    filters = [{"Key": "tag-key", "Values": ["tea"]}, {"Key": "tag-value", "Values": [name]}]
+    found = listed(client, Filters=filters)
+    assert sorted(one["Name"] for one in found) == [f"{name}-{n}" for n in range(5)]
+    assert all({"ARN", "Tags", "SecretVersionsToStages"} <= set(one) for one in found)
+    client.delete_secret(SecretId=f"{name}-0")
+    assert len(listed(client, Filters=filters)) == 4
+    assert [one["Name"] for one in listed(client, Filters=filters, IncludePlannedDeletion=True) if "DeletedDate" in one] == [
+        f"{name}-0"
+    ]
+
+
 MOTO_DIFFERS = {
     "a_version_never_changes": "it takes another value for a pending version's token",
     "a_promoted_version_is_the_default": "without a label it gives the old value after a promotion",
