@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -118,6 +119,28 @@ def test_a_release_is_attested_before_it_leaves_the_job_that_built_it() -> None:
     assert place("make layer RELEASE=1") < place("attest-build-provenance") < place("upload-artifact")
     attested = build[place("attest-build-provenance")]["with"]["subject-path"]
     assert attested == "build/release/*"
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "code"),
+    [
+        ("v1.2.3", "## Unreleased\n\n## 1.2.3 - 2026-12-01\n", 0),
+        ("v1.2.4", "## Unreleased\n\n## 1.2.4 - 2026-12-01\n", 1),
+        ("v1.2.3", "## Unreleased\n", 1),
+    ],
+)
+def test_a_tag_that_is_not_the_version_is_no_release(tmp_path: Path, tag: str, changelog: str, code: int) -> None:
+    """The step that compares them, run as a runner would: the sources' version and the changelog must both have the tag's."""
+    (script,) = [step["run"] for step in steps(GITHUB / "workflows/release.yml") if "__version__" in step.get("run", "")]
+    package = tmp_path / "extension/python/vaultgate"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('"""About."""\n\n__version__ = "1.2.3"\n')
+    (tmp_path / "CHANGELOG.md").write_text(changelog)
+    command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag}, capture_output=True, check=False
+    )
+    assert done.returncode == code
 
 
 def test_the_page_about_releases_has_the_same_commands() -> None:
