@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.compare import chromium
 from tests.compare.documents import resolve, whole
 
@@ -116,7 +116,7 @@ def test_a_slider_is_moved_by_keys_and_says_its_value(opened: Callable[..., Page
     assert page.locator("#output-secrets").inner_text() == "100"
     assert shown(page)["secretsmanager"] == pytest.approx(before["secretsmanager"] + 50 * 3 * 0.40)
     page.get_by_role("button", name="Back to where they were").press("Enter")
-    page.wait_for_function("document.getElementById('output-secrets').textContent === '50'")
+    expect(page.locator("#output-secrets")).to_have_text("50")
     assert shown(page) == before
 
 
@@ -144,7 +144,7 @@ def test_the_skip_link_leads_to_the_verdicts(opened: Callable[..., Page]) -> Non
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash === '#verdicts'")
+    page.wait_for_url("**#verdicts")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -191,6 +191,7 @@ def test_a_verdicts_figure_is_one_click_from_its_data(opened: Callable[..., Page
     link = page.locator(".verdicts .figure a").first
     figure, pointer = link.inner_text(), (link.get_attribute("href") or "")[1:]
     link.click()
+    expect(page.locator(":target")).to_be_visible()
     assert figure in page.evaluate("document.querySelector(':target').textContent")
     assert pointer == page.evaluate("document.querySelector(':target').id")
 

@@ -57,7 +57,7 @@ def test_stdout_is_the_asked_format_and_nothing_else(form: str, tmp_path: Path, 
     elif form == "csv":
         assert out == (tmp_path / "out" / "result.csv").read_bytes().decode()
     else:
-        assert out.startswith({"markdown": "Made 2026-01-02 03:04 UTC", "html": "<!DOCTYPE html>"}[form])
+        assert out.startswith({"markdown": "# The comparison", "html": "<!DOCTYPE html>"}[form])
         assert out.rstrip().endswith({"markdown": "|", "html": "</html>"}[form])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,8 @@ from vaultgate_ops.compare import prices, readings, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+EXPERIMENTS = Path(verdicts.__file__).parent / "experiments"
 
 
 def document(figures: Mapping[str, object]) -> dict[str, Any]:
@@ -48,6 +51,14 @@ def test_every_pointer_of_every_verdict_resolves_to_what_the_cell_shows() -> Non
     assert cells > 50
     for one in made["verdicts"]["summary"]:
         assert all(one["subject"] in resolve(made, pointer)["choose"] for pointer in one["verdicts"])
+
+
+def test_the_made_up_result_has_only_figures_that_experiments_make() -> None:
+    """Else the rules above would be held to names that no comparison ever has."""
+    sources = "".join(file.read_text(encoding="utf-8") for file in sorted(EXPERIMENTS.glob("*.py")))
+    for one in measured()["measurements"]:
+        stem = re.sub(r"_(careful|trusting|default|shipped|ms|p\d\d|after_\w+)$", "", one["name"])
+        assert re.search(rf"\b{stem}|\"{stem}", sources), one["name"]
 
 
 def test_each_rule_names_a_figure_of_the_made_up_result() -> None:
@@ -137,6 +148,15 @@ def test_an_unpublished_price_leaves_its_scenario_out_and_says_why() -> None:
     [cell] = [one for one in verdict["cells"] if one["subject"] == "vault-hcp"]
     assert (cell["value"], cell["wins"]) == (None, False)
     assert "nobody publishes" in cell["note"]
+
+
+def test_a_cheaper_store_that_cannot_do_what_is_needed_does_not_count() -> None:
+    """Where passwords must be rotated, Parameter Store and variables are cheaper and out: the reason stands in their cells."""
+    [verdict] = [one for one in whole()["verdicts"]["verdicts"] if one["id"] == "cost_small"]
+    assert verdict["choose"] == ["secretsmanager"]
+    out = {cell["subject"]: cell["note"] for cell in verdict["cells"] if cell["note"].startswith("does not count")}
+    assert set(out) == {"ssm-standard", "ssm-advanced", "env-plain", "env-kms"}
+    assert out["env-plain"] == "does not count: A stored password is changed on a schedule: not in full"
 
 
 @given(values=st.lists(st.floats(0, 1e6), min_size=2, max_size=4, unique=True), within=st.floats(1, 3))

@@ -40,6 +40,7 @@ class Rule:
         prefer: which end is better.
         enough: values at least this good are all good enough; None for none.
         within: values within this factor of the best are as good as it.
+        able: a row of the matrix that a scenario's store must be able to do in full, to count; for uses.
     """
 
     id: str
@@ -48,11 +49,13 @@ class Rule:
     prefer: Prefer
     enough: float | None = None
     within: float = 1
+    able: str | None = None
 
     def in_words(self) -> str:
         """The rule as a sentence, for those who doubt a verdict."""
         if "usage" in self.source:
-            what = f'the monthly cost of each scenario at the use "{self.source["usage"]}"'
+            able = "" if self.able is None else f' whose store can do "{self.able}" in full'
+            what = f'the monthly cost, at the use "{self.source["usage"]}", of each scenario{able}'
         elif "feature" in self.source:
             what = f'the row "{self.source["feature"]}" of the matrix'
         else:
@@ -185,17 +188,19 @@ def _title(document: Mapping[str, Any], subject: str) -> str:
 
 def _cells(document: Mapping[str, Any], rule: Rule) -> list[Cell]:
     if "usage" in rule.source:
-        return list(_of_usage(document, rule.source["usage"]))
+        return list(_of_usage(document, rule.source["usage"], rule.able))
     if "feature" in rule.source:
         return list(_of_feature(document, rule.source["feature"]))
     return list(_of_measurements(document, rule))
 
 
-def _of_usage(document: Mapping[str, Any], usage: str) -> Iterator[Cell]:
+def _of_usage(document: Mapping[str, Any], usage: str, able: str | None) -> Iterator[Cell]:
     cost = document["cost"]
+    rows = {row["id"]: row for row in document["features"]["rows"]}
     [at] = [index for index, one in enumerate(cost["usages"]) if one["id"] == usage]
     for scenario in cost["scenarios"]:
         amount = cost["usages"][at]["totals"][scenario["id"]]
+        unfit = able is not None and rows[able]["cells"][scenario["store"]]["can"] != "full"
         yield Cell(
             scenario["id"],
             scenario["title"],
@@ -203,8 +208,8 @@ def _of_usage(document: Mapping[str, Any], usage: str) -> Iterator[Cell]:
             "USD a month",
             cost["tag"],
             f"/cost/usages/{at}/totals/{scenario['id']}",
-            scenario["why_not"] or "",
-            amount,
+            scenario["why_not"] or (f"does not count: {rows[able]['title']}: not in full" if unfit else ""),
+            None if unfit else amount,
         )
 
 

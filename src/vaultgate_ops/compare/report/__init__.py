@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from vaultgate_ops.compare.report import page, words
+from vaultgate_ops.compare.report import markdown, page, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "html": page.render,
-    "markdown": words.as_markdown,
+    "markdown": markdown.as_markdown,
     "json": lambda document: json.dumps(document, indent=2, allow_nan=False) + "\n",
     "csv": words.as_csv,
     "terminal": words.as_lines,

@@ -121,6 +121,15 @@
   document.getElementById("without-script").remove();
   show();
 
+  // A figure's link leads into a list that may be closed.
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let here = target; here; here = here.parentElement) if (here.tagName === "DETAILS") here.open = true;
+    if (target) target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+
   const save = (button, name, kind, text) => {
     document.getElementById(button).addEventListener("click", () => {
       const link = document.createElement("a");

@@ -1,4 +1,4 @@
-"""A figure in words, a document as CSV, Markdown and lines for a terminal.
+"""A figure in words, a document as CSV and as lines for a terminal.
 
 Rules: pure. No number leaves here without its tag, and no published one without its day and place. What could not be had is
 said in words, never as 0 or a dash. Text of others is escaped for what it goes into.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 TAGS: Final = {"measured-here": "measured here", "computed": "computed", "published": "published"}
 MEANINGS: Final = {
@@ -39,6 +39,7 @@ LOOPBACK: Final = (
     " They are not AWS's times."
 )
 _SMALL: Final = 0.001
+_THOUSAND: Final = 1000
 
 
 def figure(value: object, unit: str = "") -> str:
@@ -50,6 +51,8 @@ def figure(value: object, unit: str = "") -> str:
     if isinstance(value, int | float):
         if unit.startswith("USD"):
             return f"${value:,.2f}{unit.removeprefix('USD')}"
+        if unit == "us" and value >= _THOUSAND:
+            return f"{number(value / _THOUSAND)} ms"
         return f"{number(value)} {unit}".strip()
     return str(value)
 
@@ -121,98 +124,6 @@ def as_csv(document: Mapping[str, Any]) -> str:
 
 def _harmless(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def as_markdown(document: Mapping[str, Any]) -> str:
-    """The verdicts, the figures and where they come from, for a repository."""
-    return "\n".join(_markdown(document)) + "\n"
-
-
-def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
-    judged = document["verdicts"]
-    yield from (f"Made {_md(moment(document['made']))}, mode {_md(document['mode'])}, target {_md(document['target'])}.", "")
-    if document["target"] == "local":
-        yield from (LOOPBACK, "")
-    yield from _table(["choose", "when", "because"], [_verdict_row(one) for one in judged["verdicts"]])
-    yield from ("", "### Rules", "")
-    for rule in judged["rules"]:
-        yield f"- `{_md(rule['id'])}`: {_md(rule['text'])}"
-    for dimension, title in DIMENSIONS.items():
-        rows = [
-            [
-                _md(title_of(document, one["contender"])),
-                _md(", ".join(filter(None, (name(one["name"]), conditions(one))))),
-                f"{_md(figure(one['value'], one['unit']))} ({_md(tag(one))})",
-                _md(one["note"]),
-            ]
-            for one in document["measurements"]
-            if one["dimension"] == dimension
-        ]
-        if rows:
-            yield from ("", f"### {title}", "", *_table(["of", "figure", "value", "note"], rows))
-    yield from ("", "### Cost a month", "", *_costs(document["cost"]))
-    yield from ("", "### What each can do", "", *_features(document["features"]))
-    absent = [one for one in document["contenders"] if not one["ran"]]
-    if absent:
-        rows = [[_md(title_of(document, one["id"])), _md(one["why_not"])] for one in absent]
-        yield from ("", "### What could not run", "", *_table(["contender", "why"], rows))
-    facts = {**document["machine"], **document["versions"]}
-    yield from ("", "### Machine", "", *_table(["fact", "value"], [[_md(key), _md(value)] for key, value in facts.items()]))
-
-
-def _verdict_row(one: Mapping[str, Any]) -> list[str]:
-    chosen = ", ".join(cell["store_title"] for cell in one["cells"] if cell["wins"]) if one["choose"] else one["why"]
-    cells = "; ".join(
-        f"{_md(cell['title'])}: {_md(figure(cell['value'], cell['unit']))} ({_md(tag(cell))}, `{_md(cell['pointer'])}`)"
-        for cell in one["cells"]
-    )
-    return [_md(chosen), f"{_md(one['when'])} (rule `{_md(one['id'])}`)", cells]
-
-
-def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
-    titles = [scenario["title"] for scenario in cost["scenarios"]]
-    rows = [
-        [
-            _md(usage["title"]),
-            *(f"{figure(usage['totals'][one['id']], 'USD')} ({TAGS[cost['tag']]})" for one in cost["scenarios"]),
-        ]
-        for usage in cost["usages"]
-    ]
-    yield from _table(["use", *map(_md, titles)], rows)
-    yield from ("", f"Prices of {_md(cost['region'])}:", "")
-    yield from _table(
-        ["price", "USD", "for", "read", "source"],
-        [
-            [
-                _md(key),
-                "not published" if one["usd"] is None else f"{one['usd']} ({TAGS['published']})",
-                f"{number(one['per'])} {_md(one['unit'])}",
-                f"{one['date']}, {one['standing']}",
-                _md(one["source"]),
-            ]
-            for key, one in cost["prices"].items()
-        ],
-    )
-
-
-def _features(features: Mapping[str, Any]) -> Iterator[str]:
-    rows = [
-        [_md(row["title"]), *(_md(f"{cell['can']}: {cell['text']}".removesuffix(": ")) for cell in row["cells"].values())]
-        for row in features["rows"]
-    ]
-    yield from _table(["", *map(_md, features["stores"].values())], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def _md(text: object) -> str:
-    """Text of others in a cell of a Markdown table: no cell, no tag, no link, no line of its own."""
-    return re.sub(r"([\\`*_|<>\[\]&])", r"\\\1", " ".join(str(text).split()))
 
 
 def as_lines(document: Mapping[str, Any]) -> str:

@@ -1,0 +1,134 @@
+"""A document as a page for a repository: docs/comparison.md.
+
+Rules: pure. No number without its tag; text of others can't leave its cell, and is never a link or an element.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from vaultgate_ops.compare.report import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HEAD: Final = """# The comparison
+
+Vault, Secrets Manager, Parameter Store and environment variables, measured side by side on one machine, and judged by rules
+that are shown. This page is what `vaultgate compare` wrote; its date stands below. Every figure says where it comes from:
+measured here, computed, or published (when, where).
+
+## Repeating it
+
+```
+make compare                # about a quarter of an hour on 2 cores; QUICK=1: about a minute
+open build/compare/index.html
+vaultgate compare --from build/compare/result.json --format markdown > docs/comparison.md   # this page, from any result
+vaultgate compare --prices mine.yaml --from build/compare/result.json                       # with your prices
+vaultgate compare --target aws                                                              # in your own account; asks first
+```
+
+`index.html` has the plots, the raw data, and a calculator with sliders; it asks nobody for anything. Copy
+`src/vaultgate_ops/compare/prices.yaml` to change prices: each has its source and day. The rules are in `verdicts.yaml` beside
+it, the matrix in `features.yaml`; a test holds each to its source. An interrupted run goes on with the same command.
+
+## The result
+"""
+
+
+def as_markdown(document: Mapping[str, Any]) -> str:
+    """The verdicts, the figures and where they come from, for a repository."""
+    return "\n".join(_markdown(document)) + "\n"
+
+
+def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
+    judged = document["verdicts"]
+    yield HEAD
+    made = words.moment(document["made"])
+    yield from (_md(f"Made {made}, mode {document['mode']}, target {document['target']}."), "")
+    if document["target"] == "local":
+        yield from (words.LOOPBACK, "")
+    yield from _table(["choose", "when", "because"], [_verdict_row(one) for one in judged["verdicts"]])
+    yield from ("", "### Rules", "")
+    for rule in judged["rules"]:
+        yield f"- {_md(rule['id'])}: {_md(rule['text'])}"
+    for dimension, title in words.DIMENSIONS.items():
+        of: dict[str, list[str]] = {}
+        for one in document["measurements"]:
+            if one["dimension"] == dimension:
+                of.setdefault(one["contender"], []).append(_said(one))
+        if of:
+            rows = [[_md(words.title_of(document, contender)), "; ".join(said)] for contender, said in of.items()]
+            yield from ("", f"### {title}", "", *_table(["of", "figures"], rows))
+    yield from ("", "### Cost a month", "", *_costs(document["cost"]))
+    yield from ("", "### What each can do", "", *_features(document["features"]))
+    absent = [one for one in document["contenders"] if not one["ran"]]
+    if absent:
+        rows = [[_md(words.title_of(document, one["id"])), _md(one["why_not"])] for one in absent]
+        yield from ("", "### What could not run", "", *_table(["contender", "why"], rows))
+    facts = {**document["machine"], **document["versions"]}
+    yield from ("", "### Machine", "", *_table(["fact", "value"], [[_md(key), _md(value)] for key, value in facts.items()]))
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    """A measurement in one go: what, under what, how much, and where from."""
+    held = f" at {words.conditions(one)}" if one["conditions"] else ""
+    why = f" {_md(one['note'])}" if one["value"] is None else ""
+    return f"{_md(words.name(one['name']) + held)}: {_md(words.figure(one['value'], one['unit']))} ({_md(words.tag(one))}){why}"
+
+
+def _verdict_row(one: Mapping[str, Any]) -> list[str]:
+    chosen = ", ".join(cell["store_title"] for cell in one["cells"] if cell["wins"]) if one["choose"] else one["why"]
+    cells = "; ".join(
+        f"{'**' if cell['wins'] and one['choose'] else ''}{_md(cell['title'])}{'**' if cell['wins'] and one['choose'] else ''}:"
+        f" {_md(words.figure(cell['value'], cell['unit']))} ({_md(words.tag(cell))})"
+        for cell in one["cells"]
+    )
+    return [_md(chosen), f"{_md(one['when'])} (rule {_md(one['id'])})", cells]
+
+
+def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
+    titles = [scenario["title"] for scenario in cost["scenarios"]]
+    rows = [
+        [
+            _md(usage["title"]),
+            *(f"{words.figure(usage['totals'][one['id']], 'USD')} ({words.TAGS[cost['tag']]})" for one in cost["scenarios"]),
+        ]
+        for usage in cost["usages"]
+    ]
+    yield from _table(["use", *map(_md, titles)], rows)
+    yield from ("", f"Prices of {_md(cost['region'])}:", "")
+    yield from _table(
+        ["price", "USD", "for", "read", "source"],
+        [
+            [
+                _md(key),
+                "not published" if one["usd"] is None else f"{one['usd']} ({words.TAGS['published']})",
+                f"{words.number(one['per'])} {_md(one['unit'])}",
+                f"{one['date']}, {one['standing']}",
+                _md(one["source"]),
+            ]
+            for key, one in cost["prices"].items()
+        ],
+    )
+
+
+def _features(features: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        [_md(row["title"]), *(_md(f"{cell['can']}: {cell['text']}".removesuffix(": ")) for cell in row["cells"].values())]
+        for row in features["rows"]
+    ]
+    yield from _table(["", *map(_md, features["stores"].values())], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _md(text: object) -> str:
+    """Text of others in a cell of a Markdown table: no cell, no tag, no link, no line of its own."""
+    return re.sub(r"([\\`*_|<>\[\]&])", r"\\\1", " ".join(str(text).split()))
