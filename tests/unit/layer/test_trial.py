@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,4 +98,29 @@ def test_a_layer_that_does_not_run_is_not_built(
         build(whole, alone, Silent())
     assert archive.sha256(whole / "build/vaultgate-layer.zip") == before
     assert old in (whole / "build/layer/python/vaultgate" / module).read_text()
+    assert {path.name for path in (whole / "build").iterdir()} == {".layer-lock", "layer", "vaultgate-layer.zip"}
+
+
+def test_an_interrupted_trial_ends_what_it_started(built_once: Path, alone: Mapping[str, str], tmp_path: Path) -> None:
+    """Ctrl-C while the layer lives its trial: its process is gone, and the build that was there is there."""
+    whole, living = shutil.copytree(built_once, tmp_path / "checkout"), tmp_path / "living"
+    hanging = f"open({str(living)!r}, 'w').write(str(os.getpid())) and __import__('signal').pause()"
+    replaced(whole, "__main__.py", "return run(environ, name, arrival)", f"return {hanging}")
+
+    def interrupt() -> None:
+        pause = threading.Event()
+        while not living.exists() or not living.read_text():
+            pause.wait(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build(whole, alone, Silent())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join()
+    assert not (Path("/proc") / living.read_text()).exists()
     assert {path.name for path in (whole / "build").iterdir()} == {".layer-lock", "layer", "vaultgate-layer.zip"}
