@@ -111,12 +111,14 @@ def test_a_package_of_another_layer_does_not_shadow_the_standard_library(opt: Pa
     assert launch(opt / "extensions/vaultgate", path=path).returncode == 0
 
 
-def test_without_any_python_one_line_says_what_is_needed(opt: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", ["extensions/vaultgate", "vaultgate-exec"])
+def test_without_any_python_one_line_says_what_is_needed(opt: Path, tmp_path: Path, launcher: str) -> None:
     """A runtime without Python gets a sentence, not a shell's complaint."""
-    run = launch(opt / "extensions/vaultgate", path=tmp_path)
+    run = launch(opt / launcher, "a-runtime", path=tmp_path)
     assert run.returncode == 3
     assert run.stderr.count("\n") == 1
-    assert run.stderr.startswith("vaultgate: neither /var/lang/bin/python3 nor a python3 on PATH")
+    name = launcher.removeprefix("extensions/")
+    assert run.stderr.startswith(f"{name}: neither /var/lang/bin/python3 nor a python3 on PATH")
 
 
 def test_a_layer_for_one_runtime_starts_without_sources(checkout: Path, alone: dict[str, str], path: Path) -> None:
