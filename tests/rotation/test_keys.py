@@ -247,6 +247,24 @@ def test_an_answer_that_does_not_fit(account: Account, request_: str, answer: An
     assert account.admits_current()
 
 
+UNCLEAR = [(500, "api-unavailable"), (429, "api-throttled"), (302, "api-refused"), (404, "api-refused")]
+
+
+@pytest.mark.parametrize(("status", "code"), UNCLEAR)
+def test_an_api_that_can_not_say_whether_a_key_is_good(account: Account, status: int, code: str) -> None:
+    """Neither yes nor no: the step fails, nothing is promoted, and no new key is taken for one that is gone."""
+    begun = account.begin()
+    for step in STEPS:
+        if step != "createSecret":
+            account.keys.door.faults["GET /v1/orders"] = [(status, "")]
+            with pytest.raises(RotationError, match=f"{code}: api.verify: HTTP {status}"):
+                account.step(begun, step)
+            assert account.current == json.loads(account.values[0])["key"]
+        account.step(begun, step)
+    assert account.admits_current()
+    assert account.current != json.loads(account.values[0])["key"]
+
+
 WRONG = [
     ({"key": None}, "secret-field-missing"),
     ({"key": ["a"]}, "secret-field-wrong"),
