@@ -74,7 +74,7 @@ mutants: setup ## Mutation testing of tests/mutation/modules.toml; MODULES="leas
 bench-audit: setup ## Measure the audit mirror; PEER=command measures another program beside it
 	@$(BIN)/python -m benchmarks.audit $(if $(PEER),--peer "$(PEER)") $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(ONLY),--only "$(ONLY)")
 
-compare: setup ## Measure Vault, Secrets Manager, Parameter Store and variables side by side (build/compare/); QUICK=1 is under a minute
+compare: setup layer ## Measure Vault, Secrets Manager, Parameter Store and variables side by side (build/compare/); QUICK=1 is under a minute
 	@$(VAULTGATE) compare --output build/compare $(if $(QUICK),--quick)
 
 docs: setup ## Make the generated pages of docs/
