@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 
     Diagnose = Callable[..., Report]
 
-SCHEMA = json.loads((checkout() / "docs" / "doctor.schema.json").read_text(encoding="utf-8"))
 _SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "RDS_PASSWORD")
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """What a report in JSON has to be."""
+    document: dict[str, Any] = json.loads((checkout() / "docs" / "doctor.schema.json").read_text(encoding="utf-8"))
+    return document
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def diagnosed(stack: Stack) -> Diagnose:
         wanted = {**stack.function_environment(1), "AWS_ENDPOINT_URL": stack.aws.endpoint, **changes}
         environ = {name: value for name, value in wanted.items() if value is not None}
         report = diagnose(environ, clock or Clock(), wish=wish, only=only, longest_s=longest_s)
-        jsonschema.validate(report.document(), SCHEMA)
+        jsonschema.validate(report.document(), schema())
         shown = json.dumps(report.document()) + "\n".join(words.lines(report))
         secrets = [environ[name] for name in _SECRET if environ.get(name)] + [stack.vault.root_token]
         assert not [secret for secret in secrets if secret in shown]

@@ -61,10 +61,21 @@ def without_modes(layer: Path) -> None:
     (layer / "extensions" / "vaultgate").chmod(0o644)
 
 
-def without_bytecode(layer: Path) -> None:
-    """Built without this interpreter."""
+def with_lost_bytecode(layer: Path) -> None:
+    """Files got lost, and the manifest still names them."""
     for file in layer.rglob(f"*.{sys.implementation.cache_tag}.pyc"):
         file.unlink()
+
+
+def without_bytecode(layer: Path) -> None:
+    """Built without this interpreter."""
+    with_lost_bytecode(layer)
+    (layer / "vaultgate-layer.json").write_text('{"bytecode": {"3.99": "3.99.1"}}')
+
+
+def without_manifest(layer: Path) -> None:
+    """Built by hand."""
+    (layer / "vaultgate-layer.json").write_text("{}")
 
 
 def with_times(layer: Path) -> None:
@@ -78,7 +89,9 @@ def with_times(layer: Path) -> None:
         (without_launcher, "layer.missing"),
         (without_package, "layer.missing"),
         (without_modes, "layer.not-executable"),
+        (with_lost_bytecode, "layer.incomplete"),
         (without_bytecode, "layer.no-bytecode"),
+        (without_manifest, "layer.no-manifest"),
         (with_times, "layer.checked-bytecode"),
     ],
 )

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jsonschema
 import pytest
-from tests.doctor.conftest import SCHEMA
+from tests.doctor.conftest import schema
+from tests.simulators.clock import MovableClock
+from tests.simulators.secrets_manager import SimulatedSecretsManager
+from tests.simulators.secrets_manager_http import served
 
 from vaultgate_ops.cli.main import cli
 from vaultgate_ops.errors import UsageProblem
@@ -74,7 +77,7 @@ def test_a_finding_for_people_and_for_programs(run: Run) -> None:
     done = run("--only", "login", "--format", "json", **changes)
     assert done.exit_code == 1
     report = json.loads(done.stdout)
-    jsonschema.validate(report, SCHEMA)
+    jsonschema.validate(report, schema())
     assert [(one["id"], one["about"]) for one in report["findings"]] == [("dns.unknown", "Vault vault.invalid:8200")]
     assert [(one["check"], one["state"]) for one in report["checks"]] == [("dns", "found"), ("login", "not reached")]
 
@@ -109,6 +112,27 @@ def test_an_administrator(run: Run, stack: Stack, tmp_path: Path) -> None:
     assert stack.vault.root_token not in done.stdout + done.stderr
     with pytest.raises(UsageProblem):
         run("--administrator", HOME=str(tmp_path), VAULT_TOKEN=None)
+
+
+def test_a_credential_in_secrets_manager(run: Run, stack: Stack) -> None:
+    """It is read as the function reads it: missing, forbidden, without a password, and right."""
+    with served(SimulatedSecretsManager(MovableClock())) as amazon, stack.vault.client() as client:
+        found = client.read("database/static-creds/records-static")["data"]
+        login = json.dumps({"username": found["username"], "password": found["password"]})
+        for name, text in (("app/db", login), ("app/empty", '{"host": "db"}')):
+            amazon.client().create_secret(Name=name, SecretString=text)
+        changes = {"CREDENTIAL_SOURCE": "secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER": amazon.endpoint}
+
+        def findings(name: str) -> list[str]:
+            done = run("--only", "database", "--format", "json", SECRET_NAME=name, **changes)
+            assert found["password"] not in done.stdout
+            return [one["id"] for one in json.loads(done.stdout)["findings"]]
+
+        assert findings("app/db") == []
+        assert findings("app/nobody") == ["credential.missing"]
+        assert findings("app/empty") == ["credential.shape"]
+        amazon.service.deny("GetSecretValue", 1)
+        assert findings("app/db") == ["credential.denied"]
 
 
 def test_the_page(run: Run) -> None:

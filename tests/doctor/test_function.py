@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from tests.doctor.conftest import SCHEMA
+from tests.doctor.conftest import schema
 from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local.proxy_events import Call, Route, event
@@ -44,7 +44,7 @@ def examined(sandbox: Sandbox) -> dict[str, Any]:
     """The report of a function that was asked for it."""
     report = sandbox.invoke(DOCTOR)
     assert "errorMessage" not in report, report
-    jsonschema.validate(report, SCHEMA)
+    jsonschema.validate(report, schema())
     return dict(report)
 
 

@@ -11,7 +11,8 @@ from vaultgate_ops.doctor.facts import ExtensionSeen, LayerSeen, MirrorSeen, Rot
 from vaultgate_ops.doctor.judges.beside import extension, layer, mirror, rotation
 from vaultgate_ops.doctor.model import Verdict
 
-LAYER = LayerSeen("/opt", "there", "3.12.4", "cpython-312", 57, {"cpython-311": 57, "cpython-312": 57})
+BOTH = {"cpython-311": 57, "cpython-312": 57}
+LAYER = LayerSeen("/opt", "there", "3.12.4", "cpython-312", 57, BOTH, promised=("3.11", "3.12"))
 TOLD = "Python 3.12.4, bytecode for 57 of 57 modules"
 
 
@@ -32,15 +33,21 @@ def test_a_whole_layer() -> None:
         ({"python": "3.10.1"}, "layer.old-python", "Python 3.10.1"),
         ({"modules": 0, "bare": 57, "compiled": {}}, "layer.other-python", "Python 3.12.4; 57 modules without sources"),
         ({"checked": 3}, "layer.checked-bytecode", "3 of 57 modules"),
+        ({"promised": None}, "layer.no-manifest", "there is no /opt/vaultgate-layer.json that can be read"),
         (
-            {"compiled": {"cpython-313": 57, "cpython-311": 57}},
+            {"compiled": {"cpython-313": 57}, "promised": ("3.13", "3.14")},
             "layer.no-bytecode",
-            "0 of 57 modules have bytecode of cpython-312; others: cpython-311, cpython-313",
+            "0 of 57 modules have bytecode of cpython-312; the manifest says: 3.13, 3.14",
+        ),
+        (
+            {"compiled": {}, "promised": ()},
+            "layer.no-bytecode",
+            "0 of 57 modules have bytecode of cpython-312; the manifest says: none",
         ),
         (
             {"compiled": {"cpython-312": 56}},
-            "layer.no-bytecode",
-            "56 of 57 modules have bytecode of cpython-312; others: none",
+            "layer.incomplete",
+            "56 of 57 modules have bytecode of cpython-312; the manifest says: 3.11, 3.12",
         ),
     ],
 )
@@ -59,6 +66,7 @@ def test_a_layer_that_is_not_whole(changed: dict[str, object], name: str, eviden
 def test_the_oldest_python() -> None:
     """3.11 will do."""
     assert layer(replace(LAYER, python="3.11.0")).findings == ()
+    assert layer(LAYER).passed
 
 
 HEALTHY: dict[str, object] = {"logged_in": True, "leases_held": 1, "circuit": "closed"}

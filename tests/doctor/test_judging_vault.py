@@ -202,6 +202,7 @@ def test_a_login_that_worked() -> None:
         (400, "invalid secret id", "login.ids", ""),
         (400, "missing secret_id", "login.ids", ""),
         (400, "the wrapping token of the secret_id is not valid", "login.ids", ""),
+        (307, "", "login.redirected", ""),
         (500, "internal error", "login.unavailable", ""),
         (503, "", "login.unavailable", ""),
         (0, "timed out", "login.unavailable", ""),

@@ -213,6 +213,24 @@ def test_states_of_vault(  # noqa: PLR0917 - a table and two fixtures
     assert states(report)["login"] == login
 
 
+def test_several_addresses(diagnosed: Diagnose, authority: Authority, stack: Stack, tmp_path: Path) -> None:
+    """Each is looked at, once; the one that leads is logged in to, and a dead one is told though the login works."""
+    said = answer_bytes(Answer(429, (), json.dumps(HEALTH | {"standby": True}).encode()))
+    both = tmp_path / "both.pem"
+    both.write_bytes(authority.certificate_file.read_bytes() + stack.vault.ca_file.read_bytes())
+    with socket.socket() as closed, loopback(always(said), authority.server("127.0.0.1", 300 * DAY)) as standby:
+        closed.bind(("127.0.0.1", 0))
+        dead = f"https://127.0.0.1:{closed.getsockname()[1]}"
+        report = diagnosed(
+            VAULT_ADDR=repr(standby.origin),
+            VAULTGATE_ADDRESSES=f"{dead},{stack.vault.address},{standby.origin!r}",
+            VAULT_CACERT=str(both),
+        )
+        assert {request.method for request in standby.requests} == {"HEAD", "GET"}
+    assert ids(report) == ["tcp.refused", "health.standby"]
+    assert (len([one for one in report.outcomes if one.check == "health"]), states(report)["database"]) == (3, "fine")
+
+
 def test_what_is_not_vault(diagnosed: Diagnose, authority: Authority) -> None:
     """A web server, and one that hangs up on questions."""
     changes = {"VAULT_CACERT": str(authority.certificate_file)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 import socket
 from contextlib import contextmanager
@@ -9,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.doctor.conftest import ids, states
+from tests.simulators.certificates import DAY
 from tests.simulators.certificates import Authority as Stranger
+from tests.simulators.loopback import loopback
 
+from vaultgate.http1 import answer_bytes
+from vaultgate.model import Answer
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.local.certificates import Authority
+from vaultgate_ops.local.fetch.vault import find_vault
 from vaultgate_ops.local.vault_server import VaultServer
+from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 
     from tests.doctor.conftest import Diagnose
 
+    from vaultgate.model import Request
     from vaultgate_ops.local.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -59,10 +68,10 @@ def role(stack: Stack) -> Iterator[Callable[..., str]]:
             client.sys.delete_policy(name)
 
 
-def test_a_vault_before_its_first_day_and_a_sealed_one(diagnosed: Diagnose, stack: Stack, tmp_path: Path) -> None:
+def test_a_vault_before_its_first_day_and_a_sealed_one(diagnosed: Diagnose, tmp_path: Path) -> None:
     """Neither is logged in to, and the fix is the operator's command."""
     authority = Authority.create(tmp_path)
-    server = VaultServer(stack.vault._binary, tmp_path, authority.certificate_file, Clock())  # noqa: SLF001 - the program that was found
+    server = VaultServer(find_vault(os.environ, Silent()), tmp_path, authority.certificate_file, Clock())
     changes = {"VAULT_CACERT": str(authority.certificate_file)}
     server.set_up(authority)
     try:
@@ -140,6 +149,29 @@ def test_a_batch_token_s_lease_is_revoked(
     )
     with nothing_left():
         assert ids(diagnosed(VAULT_AUTH_ROLE=role(policy, token_type="batch"))) == []
+
+
+def test_a_standby_that_does_not_forward(diagnosed: Diagnose, tmp_path: Path) -> None:
+    """No token goes where it points to; and an answer that holds none is no login."""
+    authority = Stranger(tmp_path)
+    health = json.dumps({"initialized": True, "sealed": False, "standby": True}).encode()
+    for answer, found in (
+        (Answer(307, (("Location", "https://elsewhere.invalid/v1/auth/aws/login"),)), "login.redirected"),
+        (Answer(200, (), b"{}"), "login.refused"),
+    ):
+        said = {
+            "GET": answer_bytes(Answer(429, (), health)),
+            "POST": answer_bytes(answer),
+            "HEAD": answer_bytes(answer, to_head=True),
+        }
+
+        def converse(connection: socket.socket, following: Callable[[], Request | None], said: dict[str, bytes] = said) -> None:
+            while (request := following()) is not None:
+                connection.sendall(said[request.method])
+
+        with loopback(converse, authority.server("127.0.0.1", 300 * DAY)) as server:
+            report = diagnosed("login", VAULT_ADDR=repr(server.origin), VAULT_CACERT=str(authority.certificate_file))
+        assert [name for name in ids(report) if name.startswith("login.")] == [found]
 
 
 def test_another_method_at_the_mount(diagnosed: Diagnose, stack: Stack, tmp_path: Path) -> None:

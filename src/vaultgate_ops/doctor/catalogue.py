@@ -123,6 +123,20 @@ KINDS = (
         "Use the layer for this runtime: vaultgate layer build --python {python}; or the one for all: make layer.",
     ),
     Kind(
+        "layer.no-manifest",
+        WARNING,
+        "The layer doesn't say what is in it: it was built by hand, or lost files on the way.",
+        "the file that is missing",
+        "Build it by `make layer` or `sam build`, and publish it: vaultgate layer publish.",
+    ),
+    Kind(
+        "layer.incomplete",
+        WARNING,
+        "The layer's manifest promises bytecode that isn't there.",
+        "how many modules have it, and what the manifest says",
+        "Publish the archive as it was built: vaultgate layer publish.",
+    ),
+    Kind(
         "layer.no-bytecode",
         WARNING,
         "Every cold start compiles the extension anew.",
@@ -242,7 +256,7 @@ KINDS = (
         ERROR,
         "The certificate has expired.",
         "when, and this machine's time",
-        "Renew the certificate of {host}, and load it: vault operator ... or kill -HUP <pid of Vault>.",
+        "Renew the certificate of {host}, and have Vault load it: systemctl reload vault, or kill -HUP <its pid>.",
     ),
     Kind(
         "tls.not-yet-valid",
@@ -520,6 +534,13 @@ KINDS = (
         "Make a new one: vault write -f -field=secret_id auth/{mount}/role/<role>/secret-id.",
     ),
     Kind(
+        "login.redirected",
+        ERROR,
+        "The node is a standby that doesn't forward, and no token goes where it points to.",
+        "the status",
+        "Name every node in VAULTGATE_ADDRESSES by its api_addr, or let standbys forward.",
+    ),
+    Kind(
         "login.unavailable",
         ERROR,
         "Vault can't answer a login now.",
@@ -780,7 +801,7 @@ KINDS = (
         ERROR,
         "Nobody mirrors this audit device.",
         "what is not in CloudWatch Logs yet",
-        "Start it: systemctl start vaultgate-mirror, or vaultgate mirror --file {path} --group <group>.",
+        "Start it: vaultgate mirror --file {path} --group <group> (docs/audit.md has a unit for systemd).",
     ),
     Kind(
         "mirror.behind",

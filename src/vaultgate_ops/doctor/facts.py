@@ -356,6 +356,7 @@ class LayerSeen:
         compiled: for each tag, how many modules have bytecode that is loaded without a look at the source.
         checked: how many files of our tag are of the kind that is compared with the source.
         bare: how many modules have bytecode in the source's place, as in a layer for one version.
+        promised: versions whose bytecode is in it, by its manifest; None where it has none that can be read.
     """
 
     folder: str
@@ -366,6 +367,7 @@ class LayerSeen:
     compiled: Mapping[str, int] = field(default_factory=dict)
     checked: int = 0
     bare: int = 0
+    promised: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

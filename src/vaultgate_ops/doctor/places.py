@@ -30,8 +30,10 @@ _ALWAYS_IN_A_FUNCTION = frozenset({"Secrets Manager", "CloudWatch Logs"})
 
 def vaults(config: Config) -> list[tuple[Place, Origin, str | None]]:
     """Every address of Vault, with its server id where it has one of its own."""
-    listed = [(config.vault, None), *config.addresses]
-    return [(_place(VAULT, one), one, server_id) for one, server_id in listed]
+    listed: dict[Origin, str | None] = {}
+    for one, server_id in [(config.vault, None), *config.addresses]:
+        listed.setdefault(one, server_id)  # a node may be named twice
+    return [(_place(VAULT, one), one, server_id) for one, server_id in listed.items()]
 
 
 def others(config: Config, records: Settings | None, environ: Mapping[str, str], *, in_function: bool) -> list[Place]:

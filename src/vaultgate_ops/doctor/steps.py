@@ -166,11 +166,13 @@ def _login(visit: Visit, vaults: list[tuple[Place, Origin, str | None]], healths
 
     def probe(known: Mapping[str, Any], end: float) -> Login:
         serving = [
-            (server, server_id)
+            (known[key].status, (server, server_id))
             for (_, server, server_id), key in zip(vaults, healths, strict=True)
             if isinstance(known.get(key), Health) and known[key].status in _SERVES
         ]
-        return probe_vault.login(visit, serving[0], source, known.get("sts"), end)
+        # The one that leads goes before standbys, which may not forward.
+        serving.sort(key=lambda found: found[0])
+        return probe_vault.login(visit, serving[0][1], source, known.get("sts"), end)
 
     needs, after = (("keys",), ("sts",)) if aws else ((), ())
     return Step("login", "", probe, judge_vault.login, needs=needs, any_of=tuple(healths), after=after)

@@ -37,6 +37,8 @@ Only somebody who may invoke the function directly (`lambda:InvokeFunction`) can
 this object. What comes by API Gateway or a function URL always has more in it, whatever its caller writes into body, query and
 headers. The function's role needs nothing more for it.
 
+The JSON form is described in [doctor.schema.json](doctor.schema.json).
+
 Exit codes: 0 nothing is wrong (notes don't count), 1 something is, 2 the settings are wrong, or the command line is.
 
 It logs in as the extension does, fetches the database's credential and reads one row of the table. At the end it revokes its

@@ -48,13 +48,16 @@ def _start(seen: LayerSeen) -> tuple[str, str] | None:
 
 def _bytecode(seen: LayerSeen, ours: int) -> tuple[str, str]:
     """What is wrong with the bytecode; empty for nothing."""
-    others = ", ".join(sorted(tag for tag in seen.compiled if tag != seen.tag)) or "none"
     if not seen.modules:
         return ("", "") if ours else ("layer.other-python", f"Python {seen.python}; {seen.bare} modules without sources")
     if seen.checked:
         return "layer.checked-bytecode", f"{seen.checked} of {seen.modules} modules"
+    if seen.promised is None:
+        return "layer.no-manifest", f"there is no {seen.folder}/vaultgate-layer.json that can be read"
     if ours < seen.modules:
-        return "layer.no-bytecode", f"{ours} of {seen.modules} modules have bytecode of {seen.tag}; others: {others}"
+        name = "layer.incomplete" if ".".join(seen.python.split(".")[:2]) in seen.promised else "layer.no-bytecode"
+        promised = ", ".join(seen.promised) or "none"
+        return name, f"{ours} of {seen.modules} modules have bytecode of {seen.tag}; the manifest says: {promised}"
     return "", ""
 
 

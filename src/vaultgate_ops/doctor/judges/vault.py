@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TESTED = (1, 21)
 _UNINITIALIZED, _SEALED, _DR_SECONDARY, _STANDBY = 501, 503, 472, frozenset({429, 473})
-_OK, _FORBIDDEN, _SERVER = 200, 403, 500
+_OK, _REDIRECT, _SERVER = 200, 307, 500
 _BUILT_IN = frozenset({"default"})
 # Words of a refusal, in lower case, and what they mean; the first that is found counts.
 _REFUSALS = (
@@ -93,6 +93,8 @@ def _refusal(seen: Login) -> str:
     words = seen.words.lower()
     if not seen.status:
         return "login.unavailable"
+    if seen.status == _REDIRECT:
+        return "login.redirected"
     for part, name in _REFUSALS:
         if part in words:
             return name

@@ -6,6 +6,7 @@ kind stands in its second word: PEP 552.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,7 +48,15 @@ def layer(folder: Path, environ: Mapping[str, str]) -> LayerSeen:
                 checked += 1
     if bare and not sources and _loads(package, python, environ):
         compiled[tag] = len(bare)
-    return LayerSeen(str(folder), state, python, tag, len(sources), compiled, checked, len(bare))
+    return LayerSeen(str(folder), state, python, tag, len(sources), compiled, checked, len(bare), _promised(folder))
+
+
+def _promised(folder: Path) -> tuple[str, ...] | None:
+    """The versions that the manifest names (vaultgate_ops.layer.manifest, which functions don't carry); None without one."""
+    try:
+        return tuple(sorted(json.loads((folder / "vaultgate-layer.json").read_bytes())["bytecode"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _interpreter(environ: Mapping[str, str]) -> str | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STEP_S, LOGIN_S = 4.0, 8.0
 _OK = 200
+_NO_TOKEN = 204
+""""No content": what a success without a token comes to."""
 _OWN = (
     ("auth/token/lookup-self", "read", "to learn whether its token lives"),
     ("auth/token/renew-self", "update", "to make its token live longer"),
@@ -102,7 +104,9 @@ def login(visit: Visit, node: tuple[Origin, str | None], keys: Source, said: Cal
         return told(0, error.message)
     auth = document(answer).get("auth")
     if answer.status != _OK or not isinstance(auth, dict) or not isinstance(auth.get("client_token"), str):
-        return told(answer.status if answer.status != _OK else 1, words_of(answer), seen=_other_side(visit, server, deadline))
+        if answer.ok:
+            return told(_NO_TOKEN, "the answer holds no token: is this address Vault's?")
+        return told(answer.status, words_of(answer), seen=_other_side(visit, server, deadline))
     token, batch = Secret(auth["client_token"]), auth.get("token_type") == "batch"
     visit.hold(server, token, batch=batch)
     policies = tuple(str(name) for name in auth.get("policies") or ())
