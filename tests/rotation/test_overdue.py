@@ -14,13 +14,14 @@ from aws_lambda_powertools import Logger
 from tests.rotation.bed import FUNCTION
 from tests.rotation.test_template import API_KEY, OWN, deployed
 from tests.simulators.clock import MovableClock
+from tests.simulators.parameter_store import SimulatedParameterStore
 from tests.simulators.secrets_manager import SimulatedSecretsManager
 from tests.simulators.secrets_manager_direct import DirectClient
 
 from vaultgate_ops.errors import CheckFailed, OpsError, UsageProblem
 from vaultgate_ops.local.paths import checkout
 from vaultgate_ops.rotation.overdue import Watched, make_handler, watched
-from vaultgate_ops.rotation.service import SecretsManager
+from vaultgate_ops.rotation.service import Api, SecretsManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Account:
     def __init__(self) -> None:
         self.clock = MovableClock()
         self.client: Any = DirectClient(SimulatedSecretsManager(self.clock))  # type: ignore[arg-type] - has all that is asked of it
+        self.systems: Any = DirectClient(SimulatedParameterStore(self.clock))  # type: ignore[arg-type] - as above
         self.log = io.StringIO()
 
     def secret(self, name: str, **rules: Any) -> str:
@@ -47,11 +49,16 @@ class Account:
         """What a rotator leaves."""
         self.client.put_secret_value(SecretId=arn, SecretString="{}", ClientRequestToken=str(uuid.uuid4()))
 
+    def parameter(self, name: str) -> None:
+        """A parameter, which no service rotates; or a version of it."""
+        self.systems.put_parameter(Name=name, Value="{}", Type="SecureString", Overwrite=True)
+
     def checker(self, *secrets: Watched) -> Callable[[], dict[str, float]]:
         """The function, to be called."""
         store = SecretsManager(self.client, self.clock)  # type: ignore[arg-type] - as above
         logger = Logger(service=f"overdue-{id(self.log)}", stream=self.log)
-        handler = make_handler(store, secrets, "us-east-1", self.clock, logger)  # type: ignore[arg-type] - as above
+        systems = Api(self.systems, self.clock)
+        handler = make_handler(store, secrets, "us-east-1", self.clock, logger, systems=systems)  # type: ignore[arg-type] - as above
         return lambda: handler({}, None)
 
 
@@ -170,3 +177,16 @@ def test_the_checker_is_not_the_rotator() -> None:
     assert f"{ours}overdue" in done.stdout.split()
     assert not {"pymysql", f"{ours}engine", f"{ours}strategies", f"{ours}rotation", f"{ours}handler"} & {*done.stdout.split()}
     assert "one in OVERDUE_SECRETS is not" in imported("one").stderr
+
+
+def test_a_parameter_whose_schedule_never_fires(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is as late as its latest version is old; a rotation ends that, and one that is missing is an error."""
+    account.parameter("/app/db")
+    account.clock.advance(31.5 * DAY_S)
+    check = account.checker(Watched("/app/db", 30))
+    assert check() == {"/app/db": DAY_S}
+    account.parameter("/app/db")
+    assert check() == {"/app/db": 0}
+    with pytest.raises(OpsError, match="no parameter /app/none"):
+        account.checker(Watched("/app/none", 30))()
+    assert [name for name, _ in figures(capsys.readouterr().out)] == ["/app/db", None, "/app/db", None]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from vaultgate_ops.errors import CheckFailed, OpsError, UsageProblem
+from vaultgate_ops.rotation import parameter_survey
 from vaultgate_ops.rotation.schedule import described, load
 from vaultgate_ops.rotation.survey import Survey, survey
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from vaultgate_ops.clock import Clock
-    from vaultgate_ops.rotation.service import SecretsManager
+    from vaultgate_ops.rotation.service import Api, SecretsManager
 
 NAMESPACE, METRIC, SERVICE = "Vaultgate", "RotationOverdueSeconds", "rotation-overdue"
 VARIABLE = "OVERDUE_SECRETS"
@@ -34,14 +35,20 @@ _ENTRY = re.compile("[^=]+=([1-9][0-9]{0,2}|1000)")
 
 @dataclass(frozen=True)
 class Watched:
-    """A secret to look at.
+    """A secret to look at, or a parameter of Parameter Store.
 
     Attributes:
+        secret_id: ARN or name; what begins with a slash is a parameter.
         days: how old its value may get where no rotation is enabled.
     """
 
     secret_id: str
     days: int
+
+    @property
+    def parameter(self) -> bool:
+        """Whether it is in Parameter Store."""
+        return self.secret_id.startswith("/")
 
 
 def watched(environ: Mapping[str, str]) -> tuple[Watched, ...]:
@@ -78,7 +85,13 @@ def overdue_s(looked: Survey, days: int, now_s: float) -> float:
 
 
 def make_handler(
-    store: SecretsManager, secrets: tuple[Watched, ...], region: str, clock: Clock, logger: Logger
+    store: SecretsManager,
+    secrets: tuple[Watched, ...],
+    region: str,
+    clock: Clock,
+    logger: Logger,
+    *,
+    systems: Api | None = None,
 ) -> Callable[[Mapping[str, Any], object], dict[str, float]]:
     """Make the function that a schedule calls.
 
@@ -88,14 +101,20 @@ def make_handler(
         region: that the store serves.
         clock: tells how old a value is.
         logger: gets a line for each secret.
+        systems: Parameter Store's door; None where there is no parameter among them.
     """
+
+    def look(one: Watched) -> Survey:
+        return (
+            parameter_survey.survey(systems, one.secret_id) if systems and one.parameter else survey(store, one.secret_id, region)
+        )
 
     def handler(_event: Mapping[str, Any], _context: object) -> dict[str, float]:
         late: dict[str, float] = {}
         failed: list[OpsError] = []
         for one in secrets:
             try:
-                late[one.secret_id] = overdue_s(survey(store, one.secret_id, region), one.days, clock.wall())
+                late[one.secret_id] = overdue_s(look(one), one.days, clock.wall())
             except OpsError as error:
                 logger.error("not checked", secret=one.secret_id, detail=error.message, hint=error.hint)  # noqa: TRY400 - a traceback says no more
                 failed.append(error)

@@ -14,11 +14,15 @@ from botocore.config import Config
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.rotation.overdue import SERVICE, make_handler, watched
-from vaultgate_ops.rotation.service import SecretsManager
+from vaultgate_ops.rotation.service import Api, SecretsManager
 
 _ATTEMPTS = 5
 
 _secrets, _clock = watched(os.environ), Clock()
-_client = boto3.client("secretsmanager", config=Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}))
+_config = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
+_client = boto3.client("secretsmanager", config=_config)
+_systems = Api(boto3.client("ssm", config=_config), _clock) if any(one.parameter for one in _secrets) else None
 
-handler = make_handler(SecretsManager(_client, _clock), _secrets, _client.meta.region_name, _clock, Logger(service=SERVICE))
+handler = make_handler(
+    SecretsManager(_client, _clock), _secrets, _client.meta.region_name, _clock, Logger(service=SERVICE), systems=_systems
+)

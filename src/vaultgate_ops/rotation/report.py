@@ -14,11 +14,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.errors import OpsError
+from vaultgate_ops.rotation import parameter_survey
 from vaultgate_ops.rotation.overdue import overdue_s
 from vaultgate_ops.rotation.parameter_store import PENDING_ROOT
 from vaultgate_ops.rotation.reads import Reader, Subject, readers
 from vaultgate_ops.rotation.schedule import described, load
-from vaultgate_ops.rotation.survey import Survey, Version, survey
+from vaultgate_ops.rotation.survey import Survey, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -150,12 +151,8 @@ def _secret(store: SecretsManager, region: str, entry: Mapping[str, Any], source
 
 
 def _parameter(systems: Api, entry: Mapping[str, Any], sources: Sources) -> Row:
-    name, at = entry["Name"], entry["LastModifiedDate"].timestamp()
-    # Local stand-ins leave it out.
-    arn = entry.get("ARN", f"arn:aws:ssm:::parameter/{name.removeprefix('/')}")
-    version = Version(str(entry["Version"]), ("AWSCURRENT",), at)
-    rotated_at = at if entry["Version"] > 1 else 0
-    looked = Survey(name, arn, False, "", "", {}, "", "", rotated_at, (version,))
+    looked = parameter_survey.described(entry)
+    name, arn = looked.name, looked.arn
     try:
         listed = systems.call("list_tags_for_resource", ResourceType="Parameter", ResourceId=name)["TagList"]
         tags = {tag["Key"]: tag["Value"] for tag in listed}
