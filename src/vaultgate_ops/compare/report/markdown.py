@@ -74,15 +74,14 @@ def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
 def _said(one: Mapping[str, Any]) -> str:
     """A measurement in one go: what, under what, how much, and where from."""
     held = f" at {words.conditions(one)}" if one["conditions"] else ""
-    why = f" {_md(one['note'])}" if one["value"] is None else ""
-    return f"{_md(words.name(one['name']) + held)}: {_md(words.figure(one['value'], one['unit']))} ({_md(words.tag(one))}){why}"
+    return _md(f"{words.name(one['name'])}{held}: {words.stated(one)}")
 
 
 def _verdict_row(one: Mapping[str, Any]) -> list[str]:
     chosen = ", ".join(cell["store_title"] for cell in one["cells"] if cell["wins"]) if one["choose"] else one["why"]
     cells = "; ".join(
         f"{'**' if cell['wins'] and one['choose'] else ''}{_md(cell['title'])}{'**' if cell['wins'] and one['choose'] else ''}:"
-        f" {_md(words.figure(cell['value'], cell['unit']))} ({_md(words.tag(cell))})"
+        f" {_md(words.stated(cell))}"
         for cell in one["cells"]
     )
     return [_md(chosen), f"{_md(one['when'])} (rule {_md(one['id'])})", cells]
@@ -93,19 +92,20 @@ def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         [
             _md(usage["title"]),
-            *(f"{words.figure(usage['totals'][one['id']], 'USD')} ({words.TAGS[cost['tag']]})" for one in cost["scenarios"]),
+            *(_total(usage["totals"][one["id"]], cost["tag"]) for one in cost["scenarios"]),
         ]
         for usage in cost["usages"]
     ]
     yield from _table(["use", *map(_md, titles)], rows)
     yield from ("", f"Prices of {_md(cost['region'])}:", "")
     yield from _table(
-        ["price", "USD", "for", "read", "source"],
+        ["price", "USD", "for", "of", "read", "source"],
         [
             [
                 _md(key),
-                "not published" if one["usd"] is None else f"{one['usd']} ({words.TAGS['published']})",
-                f"{words.number(one['per'])} {_md(one['unit'])}",
+                words.price(one["usd"]) + (f" ({words.TAGS['published']})" if one["usd"] is not None else ""),
+                words.number(one["per"]),
+                _md(one["unit"]),
                 f"{one['date']}, {one['standing']}",
                 _md(one["source"]),
             ]
@@ -114,12 +114,21 @@ def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _total(amount: float | None, tag: str) -> str:
+    return "not decided" if amount is None else f"{words.figure(amount, 'USD')} ({words.TAGS[tag]})"
+
+
 def _features(features: Mapping[str, Any]) -> Iterator[str]:
-    rows = [
-        [_md(row["title"]), *(_md(f"{cell['can']}: {cell['text']}".removesuffix(": ")) for cell in row["cells"].values())]
-        for row in features["rows"]
-    ]
+    rows = [[_md(row["title"]), *map(_cell, row["cells"].values())] for row in features["rows"]]
     yield from _table(["", *map(_md, features["stores"].values())], rows)
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    """What a store can do, and what backs it: a test of this repository, or an address, and neither is others' text."""
+    source = cell["source"]
+    backed = f"`{source['test']}`" if "test" in source else f"[{words.tag(cell)}]({source['url']})"
+    said = ": ".join(filter(None, (cell["can"], cell["text"])))
+    return f"{_md(said)} ({backed})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -34,7 +34,12 @@ def render(document: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        figure=words.figure, number=words.number, name=words.name, moment=words.moment, conditions=words.conditions
+        figure=words.figure,
+        number=words.number,
+        name=words.name,
+        moment=words.moment,
+        price=words.price,
+        conditions=words.conditions,
     )
     style, script = _text("page.css"), _text("page.js")
     return environment.get_template("page.html.j2").render(

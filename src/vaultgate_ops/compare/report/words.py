@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -68,6 +69,11 @@ def number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def price(usd: float | None) -> str:
+    """A price in all its digits, without an exponent."""
+    return "not published" if usd is None else f"{Decimal(repr(usd)):f}"
+
+
 def tag(one: Mapping[str, Any]) -> str:
     """Where a figure comes from, as it stands beside it."""
     words = TAGS[one["tag"]]
@@ -75,6 +81,13 @@ def tag(one: Mapping[str, Any]) -> str:
     if source and "url" in source and one["tag"] == "published":
         return f"{words} {source['date']}, {urlsplit(source['url']).hostname}"
     return words
+
+
+def stated(cell: Mapping[str, Any]) -> str:
+    """A verdict's or a measurement's figure with its tag; the reason where there is none."""
+    if cell["value"] is None:
+        return f"{figure(None)}: {cell['note']}" if cell["note"] else figure(None)
+    return f"{figure(cell['value'], cell['unit'])} ({tag(cell)})"
 
 
 def name(words: str) -> str:
@@ -93,7 +106,15 @@ def moment(made: str) -> str:
 
 def conditions(one: Mapping[str, Any]) -> str:
     """What a figure holds under."""
-    return ", ".join(f"{name(key)} {figure(value)}" for key, value in one["conditions"].items())
+    held = one["conditions"]
+    return ", ".join(f"{name(key.removesuffix('_s').removesuffix('_per'))} {figure(held[key], _unit(key))}" for key in held)
+
+
+def _unit(key: str) -> str:
+    """The unit that a name carries."""
+    if key.endswith("_per_s"):
+        return "a second"
+    return "s" if key.endswith("_s") else ""
 
 
 def title_of(document: Mapping[str, Any], contender: str) -> str:
@@ -145,7 +166,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {one['why']}"
         for cell in one["cells"]:
             mark = "*" if cell["wins"] and one["choose"] else " "
-            yield f"  {mark} {cell['title']}: {figure(cell['value'], cell['unit'])} ({tag(cell)})"
+            yield f"  {mark} {cell['title']}: {stated(cell)}"
         yield f"    rule {one['id']}"
     yield ""
     for one in document["contenders"]:
