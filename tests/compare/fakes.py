@@ -62,6 +62,10 @@ class Rotatable:
         self.rotated: list[str] = []
         self.restored: list[str] = []
 
+    def ready(self, stores: Iterable[str]) -> None:
+        assert not self.rotated, "before anything is rotated"
+        self.made_ready = list(stores)
+
     def get(self, contender: str, application: str) -> Callable[[], Answer]:  # noqa: ARG002 - the protocol's shape
         def once() -> Answer:
             if contender.partition(".")[0] not in self.rotated:

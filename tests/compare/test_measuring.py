@@ -255,7 +255,7 @@ def test_lost_requests_are_counted_to_the_last() -> None:
     assert of(measured, ENV, "new_value_careful").value == NEVER
     assert of(measured, ENV, "new_value_careful").conditions["horizon_s"] == 0.3
     assert of(measured, ENV, "failed_careful").value > 0
-    assert rotated.rotated == rotated.restored == ["secretsmanager", "env"], "each store once"
+    assert rotated.made_ready == rotated.rotated == rotated.restored == ["secretsmanager", "env"], "each store once"
 
 
 def test_stores_are_rotated_together_as_long_as_few_enough_are_called() -> None:

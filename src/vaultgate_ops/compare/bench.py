@@ -90,6 +90,11 @@ class Bench:
             raise CheckFailed("GET /records does not answer even before anything was done to its store.")
         return once
 
+    def ready(self, stores: Iterable[str]) -> None:
+        """See `Ground.begin_anew`."""
+        for store in stores:
+            self._ground.begin_anew(store)
+
     def rotate(self, store: str) -> None:
         """See `Ground.rotate`."""
         self._ground.rotate(store)

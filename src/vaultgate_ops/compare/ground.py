@@ -183,6 +183,14 @@ class Ground:
                 self._store(store, made=True)
             self._kill(USERS[store])
 
+    def begin_anew(self, store: str) -> None:
+        """End the leases that reads have left behind, hundreds of them, and the functions that hold some."""
+        if store == "vault-dynamic":
+            for contender in [name for name in self._sandboxes if entry(name).store == store]:
+                self.drop(contender)
+            with self.stack.vault.client() as vault:
+                vault.sys.revoke_prefix(PATHS[store])
+
     def restore(self, store: str) -> None:
         """After a rotation that its functions could not follow, begin anew with functions that know the new value."""
         if store == "env":

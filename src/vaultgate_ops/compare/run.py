@@ -1,8 +1,9 @@
 """A comparison from nothing to a result: a stack of its own, its stores filled, the experiments run, everything ended.
 
-Rules: nothing is measured on a stack that somebody else uses. Whatever goes wrong, whoever interrupts, what was made in AWS
-is removed and the stack ended; a run that was interrupted leaves its journal, and the same command goes on with it. Who can't
-run is said to, with the reason, and the others do.
+Rules: nothing is measured on a stack that somebody else uses; the layer is the one that is built, as in every sandbox of this
+project, and `make compare` builds it anew. Whatever goes wrong, whoever interrupts, what was made in AWS is removed and the stack
+ended; a run that was interrupted leaves its journal, and the same command goes on with it. Who can't run is said to, with the
+reason, and the others do.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
             reasons = " ".join(dict.fromkeys(reason for reason in why.values() if reason))
             raise UsageProblem(f"None of the chosen contenders can run. {reasons}", "Choose others with --only.")
         told = machine.facts()
-        build(paths.checkout(), os.environ, reporter)
+        if not (paths.build_folder() / "layer").is_dir():
+            build(paths.checkout(), os.environ, reporter)
         stack = ending.enter_context(Stack.embedded(f"compare-{os.getpid()}", reporter, clock=clock))
         stack.bootstrap()
         reached = account or ending.enter_context(access.emulated(stack))

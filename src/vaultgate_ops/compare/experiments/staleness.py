@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     class Rotated(Protocol):
         """Contenders whose stores can be rotated."""
 
+        def ready(self, stores: Iterable[str]) -> None:
+            """Take away what other experiments left in them, so that nothing else than what is used is rotated."""
+
         def get(self, contender: str, application: str) -> Callable[[], Answer]:
             """GET /records of it, answered once already."""
 
@@ -95,6 +98,7 @@ class Staleness:
         application = step.key.partition("-")[0]
         stores = tuple(dict.fromkeys(entry(subject).store for subject in step.subjects))
         task.describe(f"rotations under load, {', '.join(stores)}")
+        self._rotated.ready(stores)
         seen: Observed = {}
         asks = {}
         for subject in step.subjects:
