@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaultgate_ops.audit.envelope import messages, plan, reads
@@ -127,6 +127,18 @@ def test_a_folder_without_any_file_is_an_error(tmp_path: Path) -> None:
         list(audit(tmp_path / "audit.gz"))
 
 
+def test_what_is_told_again_counts_once() -> None:
+    """A file that is read twice, a line that was mirrored twice; reads without an id are all counted."""
+    twice = [read for _ in range(2) for read in trail(HISTORY / "trail")]
+    assert readers(SECRET, twice, ROTATED) == readers(SECRET, tuple(trail(HISTORY / "trail")), ROTATED)
+    (one,) = readers(IN_VAULT, [read for _ in range(3) for read in of_vault(entry())], 0)
+    assert one.times == 1
+    (several,) = readers(SECRET, [read for _ in range(3) for read in of_trail(record(eventID=""))], 0)
+    assert several.times == 3
+    both = [*of_trail(record(eventID="a")), *of_trail(record(eventID="b"))]
+    assert readers(SECRET, both, 0)[0].times == 2
+
+
 def record(**changes: Any) -> dict[str, Any]:
     """A record of a read of the secret."""
     whole = {
@@ -137,6 +149,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "recipientAccountId": "123456789012",
         "userIdentity": {"arn": "somebody"},
         "requestParameters": {"secretId": "app/db"},
+        "eventID": "an event",
     }
     return whole | changes
 
@@ -177,7 +190,7 @@ def test_what_is_no_read(changes: dict[str, Any]) -> None:
 def test_who_is_behind_a_session(identity: Any, who: str) -> None:
     """The role, else the next best thing that the record has."""
     (read,) = of_trail(record(userIdentity=identity))
-    assert read == Read(who, at("2026-11-20T08:00:00"), "secretsmanager", "app/db", "123456789012", "us-east-1")
+    assert read == Read(who, at("2026-11-20T08:00:00"), "secretsmanager", "app/db", "123456789012", "us-east-1", "", "an event")
 
 
 def test_a_date_without_a_zone_is_utc() -> None:
@@ -204,7 +217,8 @@ def named(what: str, service: str = "secretsmanager", **changes: str) -> Read:
     ("read", "subject", "yes"),
     [
         (named(SECRET.arn), SECRET, True),
-        (named(SECRET.arn, account="", region=""), SECRET, True),
+        (named(SECRET.arn, account="210987654321"), SECRET, False),
+        (named(SECRET.arn, region="eu-west-1"), SECRET, True),
         (named(SECRET.arn.replace("us-east-1", "eu-west-1"), region="eu-west-1"), SECRET, True),
         (named(SECRET.arn.replace("123456789012", "210987654321")), SECRET, False),
         (named(SECRET.arn.removesuffix("-AbCdEf")), SECRET, True),
@@ -249,7 +263,7 @@ def entry(**changes: Any) -> dict[str, Any]:
         "type": "response",
         "time": "2026-11-20T08:00:00.123456789Z",
         "auth": {"display_name": "aws-records"},
-        "request": {"operation": "read", "path": "secret/data/records"},
+        "request": {"operation": "read", "path": "secret/data/records", "id": "a request"},
     }
     return whole | changes
 
@@ -268,7 +282,8 @@ def entry(**changes: Any) -> dict[str, Any]:
 def test_what_is_no_read_of_vaults(changes: dict[str, Any]) -> None:
     """Requests, which may not have been answered; refusals; what isn't whole."""
     (read,) = of_vault(entry())
-    assert read == Read("vault: aws-records", pytest.approx(at("2026-11-20T08:00:00.123456")), "vault", "secret/data/records")
+    when = pytest.approx(at("2026-11-20T08:00:00.123456"))
+    assert read == Read("vault: aws-records", when, "vault", "secret/data/records", event="a request")
     assert list(of_vault(entry(**changes))) == []
 
 
@@ -281,6 +296,7 @@ def test_a_namespace_stands_before_the_path() -> None:
     assert unnamed.who == anonymous.who == "vault: unknown"
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

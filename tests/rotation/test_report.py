@@ -172,8 +172,8 @@ def test_who_read_it_since_the_value_is_current(account: Account) -> None:
     """In CloudTrail, and in Vault by a path that is given or tagged."""
     arn = account.secret("app/db", {"AutomaticallyAfterDays": 45}, {PATHS_TAG: "secret/data/tagged"})
     reads = (
-        Read("role", NOON - 1, "secretsmanager", arn),
-        Read("role", NOON + 5, "secretsmanager", arn),
+        Read("role", NOON - 1, "secretsmanager", arn, "123456789012"),
+        Read("role", NOON + 5, "secretsmanager", arn, "123456789012"),
         Read("vault: a", NOON + 6, "vault", "secret/data/given"),
         Read("vault: b", NOON + 7, "vault", "secret/data/tagged"),
     )
@@ -201,7 +201,9 @@ def test_parameters_that_are_ours(account: Account) -> None:
     put(Name="/app/rotated", Value=PASSWORD, Overwrite=True)
     account.clock.advance(40 * DAY_S)
     arn = "arn:aws:ssm:us-east-1:123456789012:parameter/app/rotated"
-    rows = account.report(days=(Watched("/app/named", 365),), reads=(Read("role", account.clock.wall(), "ssm", arn),))
+    rows = account.report(
+        days=(Watched("/app/named", 365),), reads=(Read("role", account.clock.wall(), "ssm", arn, "123456789012"),)
+    )
     assert set(rows) == {"/app/tagged", "/app/named", "/app/rotated", "plain"}
     assert {row.kind for row in rows.values()} == {"parameter"}
     assert (rows["/app/tagged"].state, rows["/app/tagged"].rotated_at) == ("overdue", None)

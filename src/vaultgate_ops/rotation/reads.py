@@ -1,8 +1,9 @@
 """Who read a secret, from what AWS and Vault write down of it.
 
 Rules: pure; a read counts if it was answered, and it counts for whoever stands behind the session: the role, not the session's
-name. A name belongs to one account and region; an ARN is the same in each region but for that, since replicas share it. What
-isn't understood isn't guessed: a record without what is needed is no read. Values are in neither log.
+name. A name belongs to one account and region; an ARN is the same in each region but for that, since replicas share it. Both
+logs deliver at least once, and another account's caller is told the same event: each counts once. What isn't understood isn't
+guessed: a record without what is needed is no read. Values are in neither log.
 Sources: AWS CloudTrail User Guide, "CloudTrail record contents" and "CloudTrail userIdentity element"; Secrets Manager User
 Guide, "CloudTrail entries" (GetSecretValue stands for BatchGetSecretValue too); Vault documentation, "Audit devices".
 """
@@ -38,11 +39,6 @@ class Subject:
     name: str
     vault_paths: frozenset[str] = frozenset()
 
-    @property
-    def kind(self) -> str:
-        """The service's word in the ARN: ``secretsmanager`` or ``ssm``."""
-        return self.arn.split(":")[2]
-
 
 @dataclass(frozen=True)
 class Read:
@@ -55,6 +51,7 @@ class Read:
         what: as it was named: ARN, a part of one, name, path.
         account, region: of the call; empty for Vault.
         below: everything below a path was read: ``""`` for no, ``one`` level or ``all``.
+        event: what tells it from any other event; the same where it is told again.
     """
 
     who: str
@@ -64,6 +61,7 @@ class Read:
     account: str = ""
     region: str = ""
     below: str = ""
+    event: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,8 @@ def of_trail(record: Mapping[str, Any]) -> Iterator[Read]:
     who, account = _who(record.get("userIdentity")), str(record.get("recipientAccountId", ""))
     for what in named if isinstance(named, list) else [named]:
         if isinstance(what, str) and what:
-            yield Read(who, at, service, what, account, str(record.get("awsRegion", "")), below)
+            region, event = str(record.get("awsRegion", "")), str(record.get("eventID", ""))
+            yield Read(who, at, service, what, account, region, below, event)
 
 
 def of_vault(entry: Mapping[str, Any]) -> Iterator[Read]:
@@ -120,7 +119,8 @@ def of_vault(entry: Mapping[str, Any]) -> Iterator[Read]:
     space = request.get("namespace")
     prefix = space.get("path", "") if isinstance(space, dict) else ""
     name = who.get("display_name") if isinstance(who, dict) else ""
-    yield Read(f"vault: {name or 'unknown'}", at, "vault", f"{prefix}{path}")
+    # Each of several devices writes the request down.
+    yield Read(f"vault: {name or 'unknown'}", at, "vault", f"{prefix}{path}", event=str(request.get("id", "")))
 
 
 def readers(subject: Subject, reads: Iterable[Read], since_s: float) -> tuple[Reader, ...]:
@@ -132,8 +132,10 @@ def readers(subject: Subject, reads: Iterable[Read], since_s: float) -> tuple[Re
         since_s: seconds since 1970; earlier ones don't count.
     """
     found: dict[str, list[float]] = {}
+    told: set[str] = set()
     for read in reads:
-        if read.at >= since_s and concerns(read, subject):
+        if read.at >= since_s and read.event not in told and concerns(read, subject):
+            told |= {read.event} if read.event else set()
             found.setdefault(read.who, []).append(read.at)
     rows = [Reader(who, len(times), max(times)) for who, times in found.items()]
     return tuple(sorted(rows, key=lambda one: (-one.last_at, one.who)))
@@ -143,12 +145,12 @@ def concerns(read: Read, subject: Subject) -> bool:
     """Whether a read is one of this subject."""
     if read.service == "vault":
         return read.what in subject.vault_paths
-    if read.service != subject.kind:
+    _, _, kind, region, account, _ = subject.arn.split(":", _ARN_PARTS - 1)
+    if (read.service, read.account) != (kind, account):
         return False
     if read.what.startswith("arn:"):
         return _same(read.what, subject)
-    _, _, _, region, account, _ = subject.arn.split(":", _ARN_PARTS - 1)
-    if (read.region, read.account) != (region, account):
+    if read.region != region:
         return False
     if read.below:
         folder = read.what.rstrip("/") + "/"
