@@ -14,7 +14,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from tests.rotation.bed import GRACE_S
 from tests.rotation.faults import Faults, Kind
-from tests.simulators.key_api import LOST
+from tests.simulators.key_api import GONE, LOST
 
 from vaultgate_ops.rotation.api_keys.retirement import label
 from vaultgate_ops.rotation.application import make_handler
@@ -177,6 +177,14 @@ def test_a_key_of_somebody_else_is_left_alone(account: Account) -> None:
     account.keys.api.live.remove(stranger)
     account.drive(begun)
     assert account.works(-1)
+
+
+def test_a_key_that_somebody_else_ended_a_moment_before(account: Account) -> None:
+    """Gone is what it had to be: no reason to fail."""
+    account.rotate()
+    account.keys.door.faults["DELETE /v1/keys/ID"] = [GONE]
+    assert account.drive(account.begin()) == 1
+    assert account.state().live == ("N-0", "N-1")
 
 
 def test_a_key_id_that_is_not_the_keys(account: Account) -> None:

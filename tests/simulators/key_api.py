@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.simulators.certificates import Authority
     from werkzeug.serving import BaseWSGIServer
 
-LOST, TIMEOUT = "lost", "time-out"
+LOST, TIMEOUT, GONE = "lost", "time-out", "gone"
 
 
 class Lost(ConnectionError):
@@ -37,7 +37,8 @@ class Door:
     """A WSGI application before an API.
 
     Attributes:
-        faults: by request such as ``POST /v1/keys``, what the next ones come to: a status with a body, `LOST`, `TIMEOUT`.
+        faults: by request such as ``POST /v1/keys``, what the next ones come to: a status with a body, `LOST`, `TIMEOUT`, or
+            `GONE`: the work is done, and 404 says that it was done before.
         requests: that came, in order, without what they carried.
         texts: what requests carried in places that logs keep: paths with their queries.
         over: set at the end, so that whoever waits goes on.
@@ -65,6 +66,8 @@ class Door:
         answer = self._application(environ, start_response if fault is None else lambda *_: None)
         if fault == LOST:
             raise Lost
+        if fault == GONE:
+            return Response("", 404)(environ, start_response)
         return answer
 
 
