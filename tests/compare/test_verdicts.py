@@ -151,11 +151,11 @@ def test_an_unpublished_price_leaves_its_scenario_out_and_says_why() -> None:
 
 
 def test_a_cheaper_store_that_cannot_do_what_is_needed_does_not_count() -> None:
-    """Where passwords must be rotated, Parameter Store and variables are cheaper and out: the reason stands in their cells."""
+    """Where passwords must be rotated, variables are the cheapest and out: the reason stands in their cells."""
     [verdict] = [one for one in whole()["verdicts"]["verdicts"] if one["id"] == "cost_small"]
-    assert verdict["choose"] == ["secretsmanager"]
+    assert verdict["choose"] == ["ssm-advanced", "ssm-standard"]
     out = {cell["subject"]: cell["note"] for cell in verdict["cells"] if cell["note"].startswith("does not count")}
-    assert set(out) == {"ssm-standard", "ssm-advanced", "env-plain", "env-kms"}
+    assert set(out) == {"env-plain", "env-kms"}
     assert out["env-plain"] == "does not count: A stored password is changed on a schedule: not in full"
 
 

@@ -71,7 +71,7 @@ def number(value: float) -> str:
 
 def price(usd: float | None) -> str:
     """A price in all its digits, without an exponent."""
-    return "not published" if usd is None else f"{Decimal(repr(usd)):f}"
+    return "not published" if usd is None else f"{Decimal(repr(usd)).normalize():f}"
 
 
 def tag(one: Mapping[str, Any]) -> str:
