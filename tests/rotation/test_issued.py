@@ -157,6 +157,32 @@ def test_a_value_that_vault_has_left_behind(issuing: Issuing) -> None:
     assert secret.works(-1)
 
 
+@pytest.mark.parametrize(("last", "ends_well"), [("POST", False), ("GET", True)])
+def test_two_functions_at_createsecret(issuing: Issuing, last: str, *, ends_well: bool) -> None:
+    """Where one has rotated the other takes that over; both rotating within one moment costs the pending version."""
+    secret = issuing.secret(STATIC)
+    rotation = secret.begin()
+    requests = ["GET", "POST"] if last == "POST" else ["GET", "POST", "GET"]
+
+    def other(method: str, _path: str) -> None:
+        if requests and requests.pop(0) == method and not requests:
+            secret.step(rotation, "createSecret")
+
+    issuing.meanwhile = other
+    try:
+        secret.step(rotation, "createSecret")
+    finally:
+        issuing.meanwhile = lambda _method, _path: None
+    if ends_well:
+        secret.drive(rotation)
+    else:
+        with pytest.raises(RotationError, match="value-overtaken"):
+            secret.step(rotation, "setSecret")
+        secret.rotate()
+    assert secret.works(-1)
+    assert json.loads(secret.current)["password"] == secret.in_vault()["password"]
+
+
 def test_a_finish_after_vault_rotated_again(issuing: Issuing) -> None:
     """Nothing is promoted that Vault doesn't have at that moment."""
     secret = issuing.secret(STATIC)
