@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.compare.fakes import Breakable, NoTask, Rotatable, Sandboxed, slow_read
@@ -17,7 +18,7 @@ from vaultgate_ops.compare.calling import Answer, Call, calls, first_served, sid
 from vaultgate_ops.compare.contenders import Keeps, entry
 from vaultgate_ops.compare.experiments import Step, quantile
 from vaultgate_ops.compare.experiments.cold_start import ColdStart, First
-from vaultgate_ops.compare.experiments.leak import Case, Leak, lives
+from vaultgate_ops.compare.experiments.leak import UNNOTICED, Case, Leak, lives
 from vaultgate_ops.compare.experiments.outage import Outage
 from vaultgate_ops.compare.experiments.outage import observed as outage_observed
 from vaultgate_ops.compare.experiments.reads import SANDBOX_S, Counts, Reads, calls_per_million, distribution
@@ -26,6 +27,7 @@ from vaultgate_ops.compare.experiments.staleness import observed as staleness_ob
 from vaultgate_ops.compare.experiments.throttling import throttling
 from vaultgate_ops.compare.result import NEVER, Dimension, Measurement, Tag
 from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.local import paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -338,6 +340,16 @@ def test_leaks_are_told_by_store_and_action() -> None:
     assert of(measured, "env", "login_after_delete").value == NEVER
     assert of(measured, "ssm", "login_after_delete").note == "No such role."
     assert "ssm-reference" not in {one.contender for one in measured}
+    assert of(measured, "vault-dynamic", "unnoticed").value == 3600
+    assert of(measured, "ssm", "unnoticed").value is None
+
+
+def test_what_ends_a_leak_by_itself_is_what_vault_config_says() -> None:
+    """The longest life of a lease, and the period of the static role."""
+    secrets = yaml.safe_load((paths.checkout() / "vault-config" / "vault.yaml").read_text("utf-8"))["secrets"]["database"]
+    assert secrets["roles"]["records"]["max_ttl"] == "1h"
+    assert secrets["static_roles"]["records-static"]["rotation_period"] == "24h"
+    assert {store: seconds for store, (seconds, _) in UNNOTICED.items()} == {"vault-dynamic": 3600, "vault-static": 24 * 3600}
 
 
 def test_a_copy_that_never_worked_proves_nothing() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.compare.experiments import Step, unmeasured
-from vaultgate_ops.compare.result import NEVER, Dimension, Measurement
+from vaultgate_ops.compare.result import NEVER, Dimension, Measurement, Tag
 from vaultgate_ops.errors import OpsError
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 POLL_S, POLL_SHARE = 0.01, 0.05
 """The pause between two probes: this long, or this share of the life so far, so that knocking doesn't slow down what is timed."""
+UNNOTICED = {
+    "vault-dynamic": (
+        3600.0,
+        "max_ttl in vault-config/vault.yaml; default_ttl, 600 s, from when its sandbox no longer renews it.",
+    ),
+    "vault-static": (86400.0, "rotation_period in vault-config/vault.yaml."),
+}
+"""The longest that a credential is let in if nobody does anything, in seconds, and by what; where nothing ends it, no entry."""
 _LEAST = 2  # rounds: a refusal must be seen twice
 _LOGIN, _SESSION = "login", "session"
 
@@ -100,10 +108,18 @@ class Leak:
             return {"problem": error.message}
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
-        """Seconds until a login, and a statement on an open session, are refused."""
+        """Seconds until a login, and a statement on an open session, are refused; at most how long if nobody notices."""
+        stores = dict.fromkeys(self._cases[key].store for seen in observed.values() for key in seen)
         return [
             measured for seen in observed.values() for key, one in seen.items() for measured in self._of(self._cases[key], one)
-        ]
+        ] + [self._unnoticed(store) for store in stores]
+
+    def _unnoticed(self, store: str) -> Measurement:
+        if store not in UNNOTICED:
+            why = "Nothing ends it by itself: whoever wants it to end must schedule rotations."
+            return unmeasured(self.dimension, store, "unnoticed", why)
+        seconds, why = UNNOTICED[store]
+        return Measurement(self.dimension, store, "unnoticed", seconds, "s", Tag.COMPUTED, samples=0, note=why)
 
     def _of(self, case: Case, seen: Mapping[str, Any]) -> list[Measurement]:
         if "problem" in seen:
