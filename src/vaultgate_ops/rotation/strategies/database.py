@@ -144,8 +144,8 @@ class Values:
             raise RotationError(
                 "value-changed",
                 f"AWSPENDING differs from AWSCURRENT in: {', '.join(changed)}.",
-                "Only the password may differ. Take the pending version back (vaultgate rotate repair, or for a parameter: vaultgate"
-                " rotate parameter take-back) and rotate again.",
+                "Only the password may differ. Take the pending version back and rotate again: vaultgate rotate repair, or for a"
+                " parameter vaultgate rotate parameter take-back.",
             )
 
     def before(self, username: str) -> DatabaseSecret | None:
