@@ -15,12 +15,16 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.rotation.template_rules import problems, unknown_fields
+from tests.rotation.test_schedule import crons, durations, rates
 from tests.simulators.cloudformation import ACCOUNT, Deployed, read
 
 from vaultgate_ops.local.paths import checkout
 from vaultgate_ops.rotation.model import SecretValue
 from vaultgate_ops.rotation.mysql.secret import DatabaseSecret
+from vaultgate_ops.rotation.schedule import check
 from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
@@ -237,6 +241,19 @@ def test_days_or_an_expression() -> None:
     assert _scheduled(hosted())["Rotation"]["RotationRules"] == {"AutomaticallyAfterDays": 45}
 
 
+@example("cron(0 4/12 2/7 1/3 ? *)", None)
+@example("cron(0 6 ? FEB,7-9 MON/3 *)", "3h")
+@example("cron(0 6 L * ? *)", "18h")
+@example("cron(0 6 ? * FRI#5 *)", None)
+@example("rate(999 days)", "24h")
+@given(st.one_of(crons, rates), durations)
+def test_the_parameters_take_what_the_validator_takes(expression: str, duration: str | None) -> None:
+    """No schedule that Secrets Manager would take is refused by the template's patterns."""
+    given_duration = {"Duration": duration} if duration else {}
+    if not check({"ScheduleExpression": expression, **given_duration})[1]:
+        assert deployed(**OWN, RotationSchedule=expression, RotationWindow=duration or "").refusals() == []
+
+
 def _scheduled(stack: Deployed) -> dict[str, dict[str, Any]]:
     return stack.of("AWS::SecretsManager::RotationSchedule")
 
@@ -327,15 +344,15 @@ def test_examples_in_the_documentation(tmp_path: Path) -> None:
     """Each template in docs/rotation.md is one that cfn-lint and our linter have nothing against."""
     page = (checkout() / "docs/rotation.md").read_text(encoding="utf-8")
     examples = re.findall(r"```yaml\n(AWSTemplateFormatVersion.*?)```", page, re.DOTALL)
-    assert {kind for example in examples for kind in re.findall(r"RotationType: (\w+)", example)} == {
+    assert {kind for text in examples for kind in re.findall(r"RotationType: (\w+)", text)} == {
         "RedshiftSingleUser",
         "MongoDBSingleUser",
     }
     files = []
-    for number, example in enumerate(examples):
+    for number, text in enumerate(examples):
         files.append(tmp_path / f"{number}.yaml")
-        files[-1].write_text(example, encoding="utf-8")
-        assert problems(Deployed(read(example))) == []
+        files[-1].write_text(text, encoding="utf-8")
+        assert problems(Deployed(read(text))) == []
     program = Path(sys.executable).with_name("cfn-lint")
     files.append(checkout() / "templates/hosted-rotation.yaml")
     done = subprocess.run([program, *map(str, files)], capture_output=True, text=True, check=False)
