@@ -28,6 +28,8 @@ class Functions:
         orphans: to be found.
         asked: what create and retire were told.
         accepts: keys that verify takes.
+        verified: how often it was asked.
+        rehearsed: what a rehearsal was asked with.
     """
 
     def __init__(self, *orphans: str) -> None:
@@ -35,11 +37,15 @@ class Functions:
         self.asked: list[Keys] = []
         self.accepts = {"a", "b"}
         self.verified = 0
+        self.rehearsed: list[str] = []
 
     def check(self, change: Change) -> None: ...
 
     def outline(self, current: SecretValue) -> list[tuple[str, str]]:  # noqa: ARG002 - the protocol's
         return []
+
+    def rehearse(self, current: Mapping[str, Any]) -> None:
+        self.rehearsed.append(current["key"])
 
     def create(self, keys: Keys) -> Mapping[str, Any]:
         self._look(keys)
@@ -132,6 +138,17 @@ def test_a_new_key_is_waited_for(step: str) -> None:
         functions.accepts = set()
         with pytest.raises(RotationError, match="key-refused"):
             call()
+
+
+def test_a_test_without_a_new_key_is_a_rehearsal() -> None:
+    """With one, it is not."""
+    functions = Functions()
+    with strategy(functions).hold(PENDING) as hold:
+        hold.prove()
+    assert functions.rehearsed == []
+    with strategy(functions).hold(CHANGE) as hold:
+        hold.prove()
+    assert (functions.rehearsed, functions.asked) == (["a"], [])
 
 
 def test_a_current_key_that_is_refused() -> None:

@@ -209,11 +209,18 @@ def test_a_key_of_another_secret_is_left_alone(account: Account, key_bed: KeyBed
 
 
 def test_testing_a_new_configuration_makes_no_key(account: Account) -> None:
-    """Secrets Manager runs testSecret alone: AWSCURRENT's key is tried, nothing else is asked."""
+    """Secrets Manager runs testSecret alone: AWSCURRENT's key is tried and the list is read, so a wrong pointer is found."""
     begun = account.begin()
     account.keys.door.requests.clear()
     account.step(begun, "testSecret")
-    assert set(account.keys.door.requests) == {"GET /v1/orders"}
+    assert set(account.keys.door.requests) == {"GET /v1/orders", "GET /v1/keys"}
+    described = account.keys.describe()
+    account.store(api={**described, "list": {**described["list"], "items": "/data"}})
+    with pytest.raises(RotationError, match=r"api\.list: the answer has nothing at '/data'"):
+        account.step(begun, "testSecret")
+    account.store(api=described, key_id="k-0")
+    with pytest.raises(RotationError, match="key_id is wrong"):
+        account.step(begun, "testSecret")
     assert len(account.keys.api.live) == 1
 
 

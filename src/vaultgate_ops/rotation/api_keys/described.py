@@ -71,14 +71,14 @@ class DescribedApi:
         secret = ApiSecret.parse(current)
         return [("service", secret.api.url), ("key", f"{secret.key_id} now, one that the service makes after it")]
 
+    def rehearse(self, current: Value) -> None:
+        """List the keys as `create` will; nothing is made."""
+        self._listed(_secret(current))
+
     def create(self, keys: Keys) -> Value:
         """See `Functions`. Makes room first: two live keys are all that such an API allows."""
         secret = _secret(keys.current)
-        listed = self._list(secret)
-        if secret.key_id not in {one.key_id for one in listed}:
-            # A wrong id, typed by hand, would be somebody else's key, or keep this one alive for ever.
-            raise wrong(KEY_ID, "the id that api.list gives for the current key")
-        live = self._end(secret, keys, {secret.key_id}, listed)
+        live = self._end(secret, keys, {secret.key_id}, self._listed(secret))
         template = secret.api.create
         reply = self._ask(secret, template, secret.key, label=label(keys.secret_id, keys.token))
         if not reply.status < _REDIRECT:
@@ -130,6 +130,14 @@ class DescribedApi:
             if reply.status >= _REDIRECT and reply.status not in _GONE:
                 raise _refusal(template, reply)
         return [one for one in live if one.key_id not in plan.certain]
+
+    def _listed(self, secret: ApiSecret) -> list[Live]:
+        """All keys, the current one among them."""
+        live = self._list(secret)
+        if secret.key_id not in {one.key_id for one in live}:
+            # A wrong id, typed by hand, would be somebody else's key, or keep this one alive for ever.
+            raise wrong(KEY_ID, "the id that api.list gives for the current key")
+        return live
 
     def _list(self, secret: ApiSecret) -> list[Live]:
         api = secret.api

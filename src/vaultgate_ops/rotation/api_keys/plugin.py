@@ -78,6 +78,9 @@ class Plugin:
         """Who does it."""
         return [("service", f"the plug-in {self._name}"), ("key", "the current one now, one that the plug-in makes after it")]
 
+    def rehearse(self, current: Value) -> None:
+        """Nothing: none of the four functions leaves all as it is but `verify`."""
+
     def create(self, keys: Keys) -> Value:
         """See `Functions`."""
         made = self._call("create", lambda: self._functions.create(keys))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vaultgate_ops.clock import Clock
+    from vaultgate_ops.rotation.api_keys.functions import Value
     from vaultgate_ops.rotation.model import Change
 
 DESCRIBED, PLUGIN = "api-key", "plug-in"
@@ -48,6 +49,9 @@ class Service(Functions, Protocol):
 
     def outline(self, current: SecretValue) -> list[tuple[str, str]]:
         """See `Strategy`."""
+
+    def rehearse(self, current: Value) -> None:
+        """See whether `create` could begin, and change nothing."""
 
 
 class ApiKey:
@@ -106,10 +110,12 @@ class _Held:
         self._retire(sure=sure)
 
     def prove(self) -> None:
-        """See that either key is accepted."""
+        """See that either key is accepted; without a pending one, that another could be made."""
         if self._change.pending is not None:
             self._accepted()
         self._current_works()
+        if self._change.pending is None:
+            self._service.rehearse(self._change.current.fields)
 
     def ready(self) -> None:
         """See that the new key is accepted, and tell the service that it is the one."""
