@@ -10,9 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vaultgate_ops.local.fetch import apt
 from vaultgate_ops.reporting import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _PACKAGES = ("chromium-headless-shell", "chromium")
@@ -24,32 +28,36 @@ _WANTED = apt.Wanted(
 )
 
 
-def find() -> Path:
+def find(environ: Mapping[str, str] = os.environ, *, is_root: bool | None = None) -> Path:
     """``CHROMIUM_BIN``, one on PATH, or Debian's, installed as root or by ``sudo -n``.
+
+    Args:
+        environ: ``CHROMIUM_BIN``, ``PATH``, proxies for apt.
+        is_root: whether we are; asked for when None.
 
     Raises:
         OpsError: it can't be installed; the hint says what to do.
         AssertionError: there is none, and we may install none.
     """
-    if named := os.environ.get("CHROMIUM_BIN"):
+    if named := environ.get("CHROMIUM_BIN"):
         return Path(named)
-    if found := _on_path():
+    if found := _on_path(environ):
         return found
-    rights = apt.rights(os.environ, is_root=os.geteuid() == 0)
+    rights = apt.rights(environ, is_root=os.geteuid() == 0 if is_root is None else is_root)
     assert rights is not None, (
         "No Chromium is on this machine, and it may not be installed from here: "
         f"{_WANTED.by_hand}, or {_WANTED.instead}. The comparison's page is tested in it."
     )
-    apt.install(rights, _WANTED, _chosen, environ=os.environ, reporter=Silent())
-    installed = _on_path()
+    apt.install(rights, _WANTED, lambda: _chosen(environ), environ=environ, reporter=Silent())
+    installed = _on_path(environ)
     assert installed is not None, "Debian's Chromium was installed, and yet none is on PATH."
     return installed
 
 
-def _on_path() -> Path | None:
-    return next((Path(found) for name in NAMES if (found := shutil.which(name))), None)
+def _on_path(environ: Mapping[str, str]) -> Path | None:
+    return next((Path(found) for name in NAMES if (found := shutil.which(name, path=environ.get("PATH", "")))), None)
 
 
-def _chosen() -> list[str] | None:
-    known = set(apt.known(os.environ, "chromium"))
+def _chosen(environ: Mapping[str, str]) -> list[str] | None:
+    known = set(apt.known(environ, "chromium"))
     return next(([package] for package in _PACKAGES if package in known), None)

@@ -80,6 +80,13 @@ def shown(page: Page) -> dict[str, float]:
     return dict(rows)
 
 
+def test_a_machine_without_a_browser_is_told_what_to_do(tmp_path: Path) -> None:
+    """No Chromium and no right to install one: the tests of the page fail with the command to type, and are never skipped."""
+    with pytest.raises(AssertionError, match="sudo apt-get install chromium-headless-shell, or set CHROMIUM_BIN"):
+        chromium.find({"PATH": str(tmp_path)}, is_root=False)
+    assert chromium.find({"CHROMIUM_BIN": "/opt/mine", "PATH": str(tmp_path)}) == Path("/opt/mine")
+
+
 @pytest.mark.parametrize(
     "moved",
     [

@@ -9,6 +9,7 @@ import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,6 +180,7 @@ def test_the_result_that_is_written_can_be_read_again(tmp_path: Path) -> None:
     files = {file.name: file for file in report.write(whole(), tmp_path / "new")}
     assert set(files) == {"index.html", "result.md", "result.csv", "result.json"}
     again = json.loads(files["result.json"].read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(json.loads(result.SCHEMA_FILE.read_text(encoding="utf-8"))).validate(again)
     loaded = result.load(again)
     assert len(loaded.measurements) == len(measured()["measurements"])
     assert page.render(readings.add(again, prices.load())) == files["index.html"].read_text(encoding="utf-8")
