@@ -216,20 +216,15 @@ def test_a_parameter_of_moto(bed: Bed) -> None:
         user.login((user.name, json.loads(user.values[0])["password"]))
         assert parameter("status", name) == (0, f"current      {name}:2\nprevious     {name}:1\n")
         assert parameter("sweep", name)[1] == "too early\n"
-        assert parameter("sweep", name, "--drop-previous")[1] == "swept\n"
-        assert not user.works(0)
         wrong = json.dumps(json.loads(new) | {"host": "db.example.com", "password": PASSWORD})
         ssm.put_parameter(Name=f"/vaultgate-pending{name}/3", Value=wrong, Type="SecureString")
         code, printed = parameter("status", name)
         assert (code, f"pending      /vaultgate-pending{name}/3" in printed) == (1, True), printed
-        assert parameter("now", name, "--dry-run")[0] == 1
         code, printed = parameter("now", name)
         assert (code, "differs from AWSCURRENT in: host" in printed) == (1, True), printed
         assert parameter("take-back", name) == (0, "taken back\n")
-        assert parameter("take-back", name) == (0, "nothing to do\n")
-        assert parameter("now", name, "--drop-previous")[0] == 0
-        ssm.put_parameter(Name=f"{name}-plain", Value=new, Type="String")
-        assert parameter("now", f"{name}-plain")[0] == 2
+        assert parameter("now", name, "--drop-previous")[1].endswith("older value: swept\n")
+        assert not user.works(0)
         assert parameter("now", f"{name}-missing")[0] == 2
 
 

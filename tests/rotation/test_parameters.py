@@ -190,6 +190,27 @@ def test_the_older_value_ends_when_its_time_has_come(bed: Bed, service: Simulate
 
 
 @pytest.mark.stack
+def test_what_can_not_be_finished_is_taken_back(bed: Bed, service: SimulatedParameterStore) -> None:
+    """On request; the next rotation draws another value, half a minute later at the earliest."""
+    user = ParameterUser(bed, service, "dual")
+    function = parameters(bed, user.client, Faults())
+    assert function.take_back(user.parameter) == "nothing to do"
+    wrong = json.dumps(json.loads(user.values[-1]) | {"host": "db.example.com"})
+    user.client.put_parameter(Name=pending_name(user.parameter, 2), Value=wrong, Type="SecureString")
+    for act in (function.sweep, function.rehearse):
+        with pytest.raises(RotationError, match="rotation-unfinished"):
+            act(user.parameter)
+    with pytest.raises(RotationError, match="value-changed"):
+        function.rotate(user.parameter, 0)
+    assert function.take_back(user.parameter) == "taken back"
+    with pytest.raises(RotationError, match="aws-throttled"):
+        function.rotate(user.parameter, float("inf"))
+    bed.clock.advance(30)
+    assert function.rotate(user.parameter, float("inf")) == "2"
+    user.login(user.current)
+
+
+@pytest.mark.stack
 def test_a_test_changes_nothing(bed: Bed, service: SimulatedParameterStore) -> None:
     """It says what stands in the way; where nothing does, everything is as before."""
     user = ParameterUser(bed, service, "dual")
