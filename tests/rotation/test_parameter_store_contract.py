@@ -196,6 +196,18 @@ def a_deep_name_is_refused(client: Any, name: str) -> None:
 
 
 @rule
+def tags_are_added_to_those_that_are_there(client: Any, name: str) -> None:
+    """One of the same key is replaced, the others stay; what isn't there has none."""
+    put(client, name, "one", Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    client.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=[{"Key": "a", "Value": "2"}])
+    tags = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"a": "2", "b": ""}
+    none = {"ResourceType": "Parameter", "ResourceId": f"{name}/none"}
+    refused("InvalidResourceId", client.list_tags_for_resource, **none)
+    refused("InvalidResourceId", client.add_tags_to_resource, **none, Tags=[{"Key": "a", "Value": "2"}])
+
+
+@rule
 def lists_are_by_tag_name_and_path(client: Any, name: str) -> None:
     """With the number and the date of the latest version, and no value."""
     put(client, f"{name}/a", "one", Tags=[{"Key": "days", "Value": "30"}])

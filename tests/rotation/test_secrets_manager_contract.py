@@ -301,6 +301,53 @@ def passwords_are_what_was_asked_for(client: Any, name: str) -> None:
     refused("InvalidParameterException", client.get_random_password, PasswordLength=2)
 
 
+@rule
+def tags_are_added_to_those_that_are_there(client: Any, name: str) -> None:
+    """From the creation on; one of the same key is replaced, the others stay."""
+    client.create_secret(Name=name, SecretString="one", Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    client.tag_resource(SecretId=name, Tags=[{"Key": "a", "Value": "2"}, {"Key": "c:d", "Value": "x/y"}])
+    tags = {tag["Key"]: tag["Value"] for tag in client.describe_secret(SecretId=name)["Tags"]}
+    assert tags == {"a": "2", "b": "", "c:d": "x/y"}
+
+
+@rule
+def tags_have_their_letters(client: Any, name: str) -> None:
+    """AWS's own prefix, a sign that isn't among those allowed, and 257 letters are refused."""
+    created(client, name)
+    for key, value in (("aws:mine", "x"), ("a", "x#y"), ("a", "x" * 257)):
+        refused("InvalidParameterException", client.tag_resource, SecretId=name, Tags=[{"Key": key, "Value": value}])
+
+
+@rule
+def another_key_makes_no_version(client: Any, name: str) -> None:
+    """UpdateSecret with a key alone."""
+    version = created(client, name)
+    client.update_secret(SecretId=name, KmsKeyId="alias/other")
+    assert client.describe_secret(SecretId=name)["KmsKeyId"] == "alias/other"
+    assert stages(client, name) == {version: {"AWSCURRENT"}}
+
+
+@rule
+def a_deletion_can_be_called_off(client: Any, name: str) -> None:
+    """Within its window of 7 to 30 days; then all is as it was."""
+    version = created(client, name)
+    for days in (6, 31):
+        refused("InvalidParameterException", client.delete_secret, SecretId=name, RecoveryWindowInDays=days)
+    client.delete_secret(SecretId=name, RecoveryWindowInDays=30)
+    assert "DeletedDate" in client.describe_secret(SecretId=name)
+    client.restore_secret(SecretId=name)
+    assert "DeletedDate" not in client.describe_secret(SecretId=name)
+    assert client.get_secret_value(SecretId=name)["VersionId"] == version
+
+
+@rule
+def a_name_is_taken_until_the_deletion_is_over(client: Any, name: str) -> None:
+    """With an error of its own, for the secret can still be restored."""
+    created(client, name)
+    client.delete_secret(SecretId=name)
+    refused("InvalidRequestException", client.create_secret, Name=name, SecretString="two")
+
+
 def listed(client: Any, **wanted: Any) -> list[dict[str, Any]]:
     """A whole listing, by pages of two."""
     entries, more = [], {}
@@ -341,6 +388,8 @@ MOTO_DIFFERS = {
     "cancelling_leaves_the_pending_label": "as before",
     "days_and_schedule_exclude_each_other": "it knows no schedules",
     "a_deleted_secret_gives_nothing": "it takes values for a deleted secret",
+    "a_name_is_taken_until_the_deletion_is_over": "it only says that there is one",
+    "tags_have_their_letters": "it takes any letters, and as many as there are",
 }
 
 

@@ -170,7 +170,7 @@ class SimulatedParameterStore:
         return {"Parameters": shown, **({"NextToken": str(more)} if more < len(names) else {})}
 
     def _tags(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"TagList": [{"Key": key, "Value": value} for key, value in self._visible(asked["ResourceId"]).tags.items()]}
+        return {"TagList": [{"Key": key, "Value": value} for key, value in self._tagged(asked, self._state()).tags.items()]}
 
     # --- writes ---
 
@@ -223,9 +223,15 @@ class SimulatedParameterStore:
         return {"DeletedParameters": there, "InvalidParameters": [name for name in asked["Names"] if name not in there]}
 
     def _tag(self, asked: dict[str, Any]) -> dict[str, Any]:
-        parameter = self._found(asked["ResourceId"], self._parameters)
-        parameter.tags |= {tag["Key"]: tag["Value"] for tag in asked["Tags"]}
+        self._tagged(asked, self._parameters).tags.update({tag["Key"]: tag["Value"] for tag in asked["Tags"]})
         return {}
+
+    def _tagged(self, asked: dict[str, Any], among: dict[str, Parameter]) -> Parameter:
+        if asked["ResourceId"] not in among:
+            raise Refusal(
+                "InvalidResourceId", "The resource ID is not valid. Verify that you entered the correct ID and try again."
+            )
+        return among[asked["ResourceId"]]
 
     def _label(self, asked: dict[str, Any]) -> dict[str, Any]:
         parameter = self._found(asked["Name"], self._parameters)

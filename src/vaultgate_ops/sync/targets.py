@@ -131,7 +131,7 @@ class Parameters:
         try:
             listed = self._call("list_tags_for_resource", ResourceType="Parameter", ResourceId=entry.name)["TagList"]
         except Refusal as error:
-            if error.code == "secret-missing" or error.shape == "InvalidResourceId":
+            if error.shape == "InvalidResourceId":
                 return None
             raise
         tags = {tag["Key"]: tag["Value"] for tag in listed}
