@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from tests.doctor.conftest import schema
+from tests.doctor.conftest import black_hole, schema
 from tests.simulators.gateway import GET_RECORDS
 
+from vaultgate_ops.doctor import function
 from vaultgate_ops.local.proxy_events import Call, Route, event
 
 if TYPE_CHECKING:
@@ -93,3 +95,20 @@ def test_a_vault_that_does_not_answer(sandboxes: Callable[..., Sandbox]) -> None
     report = examined(sandboxes(VAULT_ADDR="https://127.0.0.1:1"))
     assert sorted(finding["id"] for finding in report["findings"]) == ["extension.logged-out", "tcp.refused"]
     assert report["exit_code"] == 1
+
+
+def test_it_ends_before_the_invocation_does() -> None:
+    """Four seconds are kept for giving back what it got and for the answer, but a second is always looked."""
+    with black_hole() as port:
+        settings = {
+            "VAULT_ADDR": f"https://127.0.0.1:{port}",
+            "VAULT_AUTH_ROLE": "app",
+            "VAULT_IAM_SERVER_ID": "vault",
+            "VAULTGATE_AUTH_METHOD": "approle",
+            "VAULTGATE_APPROLE_ROLE_ID": "app",
+            "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
+        }
+        for left_ms in (3000, 5500):
+            report = function.answer(settings, left_ms)
+            (finding,) = [one for one in report["findings"] if one["id"] == "tcp.filtered"]
+            assert re.fullmatch(r"127.0.0.1 \(private\): timeout after [01]\.\d s", finding["evidence"])

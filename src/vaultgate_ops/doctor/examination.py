@@ -24,6 +24,10 @@ Probe = Callable[[Mapping[str, Any], float], Any]
 """Facts, from the facts of the steps before it by their keys, and a deadline in steady seconds."""
 
 
+MARGIN_S = 0.5
+"""Probes have to end this long before the examination does, so that what they saw until then is told."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing to look at.
@@ -102,7 +106,7 @@ def _take(step: Step, course: _Course, clock: Clock, deadline: float) -> None:
     if reason:
         course.outcomes[step.key] = Outcome(step.check, step.about, NOT_REACHED, reason)
     else:
-        course.outcomes[step.key] = _looked(step, course, deadline)
+        course.outcomes[step.key] = _looked(step, course, deadline - MARGIN_S)
     course.over[step.key].set()
 
 
