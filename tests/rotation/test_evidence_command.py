@@ -94,23 +94,24 @@ def test_a_report_of_something_late(amazon: tuple[dict[str, str], DirectClient, 
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "says"),
     [
-        ("report", "--days", "app/db"),
-        ("report", "--vault-path", "app/db"),
-        ("report", "--format", "pdf"),
-        ("report", "--cloudtrail", "/nowhere"),
-        ("wave",),
-        ("wave", "a", "--since", "yesterday"),
-        ("wave", "a", "--since", "2026-11-21T06:00:00"),
-        ("wave", "--tag", "team"),
-        ("wave", "a", "--size", "0"),
-        ("wave", "no-such-secret"),
+        (("report", "--days", "app/db"), "1 to 1000 days"),
+        (("report", "--vault-path", "app/db"), "is not NAME=PATH"),
+        (("report", "--format", "pdf"), "'pdf' is not one of"),
+        (("report", "--cloudtrail", "/nowhere"), "does not exist"),
+        (("wave",), "No secret is named"),
+        (("wave", "a", "--since", "yesterday"), "no date with a time zone"),
+        (("wave", "a", "--since", "2026-11-21T06:00:00"), "no date with a time zone"),
+        (("wave", "--tag", "team"), "is not KEY=VALUE"),
+        (("wave", "a", "--size", "0"), "not in the range"),
+        (("wave", "no-such-secret"), "ResourceNotFoundException"),
     ],
 )
-def test_bad_words(amazon: tuple[dict[str, str], DirectClient, DirectClient], words: tuple[str, ...]) -> None:
-    """Exit code 2, before anything has begun."""
-    assert run(amazon[0], *words)[0] == 2
+def test_bad_words(amazon: tuple[dict[str, str], DirectClient, DirectClient], words: tuple[str, ...], says: str) -> None:
+    """Exit code 2 and what is wrong, before anything has begun."""
+    code, printed = run(amazon[0], *words)
+    assert (code, says in printed) == (2, True), printed
 
 
 @pytest.fixture

@@ -77,11 +77,9 @@ def wave(
         there = bool(rotation.survey(arn).function) and not here
         return rotation.rotate_there(arn, patience_s) if there else rotation.rotate_here(arn)
 
+    # An interruption that came meanwhile is raised again behind this block.
     with interruptible():
-        outcome = run(planned, rotate, clock, pause_s, speech.line)
-        _tell(outcome, began)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
+        _tell(run(planned, rotate, clock, pause_s, speech.line), began)
 
 
 def _tell(outcome: Outcome, began: float) -> None:
