@@ -303,3 +303,38 @@ def test_a_login_to_the_database(diagnosed: Diagnose, stack: Stack, tmp_path: Pa
     with account(stack, "GRANT SELECT ON *.* TO {user}") as login:
         assert opened(diagnosed, login, RDS_DB_NAME="nowhere") == ["database.unknown-schema"]
         assert opened(diagnosed, login, RECORDS_TABLE="nothing") == ["database.unknown-table"]
+
+
+def greeting(payload: bytes) -> Callable[[socket.socket, Callable[[], Request | None]], None]:
+    """A server that says one packet of MySQL's protocol first, and nothing more."""
+    packet = len(payload).to_bytes(3, "little") + b"\0" + payload
+
+    def converse(connection: socket.socket, _next: Callable[[], Request | None]) -> None:
+        connection.sendall(packet)
+        connection.recv(1)
+
+    return converse
+
+
+# Protocol::HandshakeV10 without CLIENT_SSL, and ERR_Packet, both of MySQL's "Client/Server Protocol".
+WITHOUT_TLS = (
+    b"\x0a8.0.0\0"
+    + bytes(4)
+    + b"saltsalt"
+    + b"\0"
+    + b"\x00\x82"
+    + b"\x21"
+    + bytes(2)
+    + bytes(2)
+    + b"\x15"
+    + bytes(10)
+    + b"saltsaltsalt\0"
+)
+FULL = b"\xff" + (1040).to_bytes(2, "little") + b"Too many connections"
+
+
+@pytest.mark.parametrize(("packet", "found"), [(WITHOUT_TLS, "database.no-tls"), (FULL, "database.too-many-connections")])
+def test_what_a_database_says_before_tls(diagnosed: Diagnose, packet: bytes, found: str) -> None:
+    """That it speaks none, or that max_connections is reached; the password isn't sent."""
+    with loopback(greeting(packet)) as server:
+        assert opened(diagnosed, ("u", "Zz9-not-this-one"), RDS_PORT=str(server.origin.port)) == [found]
