@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shutil
 import subprocess
 import sys
 import uuid
 import zipfile
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from tests.simulators.lambda_regions import PUBLISHER, READER, lambda_regions
+from tests.simulators.lambda_regions import AUTHOR, PUBLISHER, READER, lambda_regions
 
 from vaultgate_ops.errors import CheckFailed, Missing, UsageProblem
 from vaultgate_ops.layer import archive, manifest
 from vaultgate_ops.layer.publishing import Order, check_regions
+from vaultgate_ops.layer.publishing import publish as publish_order
 from vaultgate_ops.local import paths
+from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,17 +61,27 @@ def name() -> str:
 def publish(aws: LambdaRegions, name: str) -> Publish:
     """Runs the command line as a user does, with an identity's own credentials."""
 
-    def run(*arguments: str, keys: tuple[str, str] = PUBLISHER) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, keys: tuple[str, str] = PUBLISHER, answer: str | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": aws.endpoint,
             "AWS_ACCESS_KEY_ID": keys[0],
             "AWS_SECRET_ACCESS_KEY": keys[1],
+            **environ,
         }
         command = [Path(sys.executable).with_name("vaultgate"), "layer", "publish", "--name", name, *arguments]
-        return subprocess.run(
-            command, env=environment, cwd=paths.checkout(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
+        with ExitStack() as stack:
+            stdin = subprocess.DEVNULL
+            if answer is not None:
+                person, stdin = pty.openpty()
+                stack.callback(os.close, person)
+                stack.callback(os.close, stdin)
+                os.write(person, answer.encode())
+            return subprocess.run(
+                command, env=environment, cwd=paths.checkout(), capture_output=True, text=True, check=False, stdin=stdin
+            )
 
     return run
 
@@ -107,7 +121,7 @@ def test_every_region_gets_the_artefact_with_what_its_manifest_says(publish: Pub
     with lambda_of(aws, HERE) as client:
         there = client.get_layer_version(LayerName=name, VersionNumber=1)
     said = manifest.read(ZIP)
-    assert there["Content"]["CodeSha256"] == archive.code_sha256(ZIP)
+    assert there["Content"]["CodeSha256"] == archive.code_sha256(ZIP.read_bytes())
     assert there["CompatibleRuntimes"] == list(said.runtimes)
     assert there["CompatibleArchitectures"] == ["arm64", "x86_64"]
     assert said.version in there["Description"]
@@ -123,7 +137,7 @@ def test_a_dry_run_names_the_calls_and_makes_none(publish: Publish, aws: LambdaR
     first, *grants = region["calls"]
     assert first["call"] == "PublishLayerVersion"
     assert first["parameters"]["LayerName"] == name
-    assert first["parameters"]["CodeSha256"] == archive.code_sha256(ZIP)
+    assert first["parameters"]["CodeSha256"] == archive.code_sha256(ZIP.read_bytes())
     assert [grant["parameters"]["VersionNumber"] for grant in grants] == ["the new one"] * 2
     assert (grants[0]["parameters"]["Principal"], grants[1]["parameters"]["OrganizationId"]) == ("210987654321", "o-a1b2c3d4e5")
     done = publish(*arguments)
@@ -198,11 +212,39 @@ def test_the_same_zip_declared_for_less_is_published_anew(publish: Publish, aws:
 def test_sharing_is_done_once_also_for_a_version_that_is_there(publish: Publish, aws: LambdaRegions) -> None:
     """A version that was published before gets the permission it lacks, and only that."""
     assert publish(*regions(HERE)).returncode == 0
-    for expected in ([HERE], []):
+    for state, expected in (("shared", [HERE]), ("already there", [])):
         aws.calls.clear()
-        done = publish(*regions(HERE), "--share", "210987654321")
+        done = publish(*regions(HERE), "--share", "210987654321", "--json")
         assert done.returncode == 0, done.stderr
-        assert aws.written() == expected
+        assert (told(done)[0]["state"], aws.written()) == (state, expected)
+
+
+def test_a_version_that_could_not_be_shared_is_named_and_then_shared_as_it_is(
+    publish: Publish, aws: LambdaRegions, name: str
+) -> None:
+    """Who may publish and not share leaves a version; it is in the outcome as all that was done, and doesn't get a second one."""
+    arguments = [*regions(HERE), "--share", "210987654321", "--json"]
+    half = publish(*arguments, keys=AUTHOR)
+    assert half.returncode == 5
+    assert "lambda:AddLayerVersionPermission" in half.stderr
+    (region,) = told(half)
+    assert (region["state"], region["arn"]) == ("failed", arn(HERE, name))
+    assert [call["call"] for call in region["calls"]] == ["PublishLayerVersion"]
+    aws.calls.clear()
+    (region,) = told(publish(*arguments))
+    assert (region["state"], region["arn"], aws.written()) == ("shared", arn(HERE, name), [HERE])
+
+
+def test_what_is_published_is_what_was_looked_at(aws: LambdaRegions, name: str, tmp_path: Path) -> None:
+    """A build that replaces the zip meanwhile changes nothing: manifest, hash and content are of one reading."""
+    copy = shutil.copyfile(ZIP, tmp_path / "layer.zip")
+    order = Order(name, copy)
+    copy.write_bytes(b"another")
+    (outcome,) = publish_order(order, [HERE], lambda region: lambda_of(aws, region), Silent())
+    assert outcome.state == "published"
+    with lambda_of(aws, HERE) as client:
+        there = client.get_layer_version(LayerName=name, VersionNumber=1)
+    assert there["Content"]["CodeSha256"] == order.sha256 == archive.code_sha256(ZIP.read_bytes())
 
 
 def test_everybody_is_asked_for_aloud(publish: Publish, aws: LambdaRegions) -> None:
@@ -217,18 +259,52 @@ def test_everybody_is_asked_for_aloud(publish: Publish, aws: LambdaRegions) -> N
     assert (grant["Principal"], "OrganizationId" in grant) == ("*", False)
 
 
+def test_a_person_who_is_asked_can_say_no(publish: Publish, aws: LambdaRegions) -> None:
+    """At a terminal: `n` and a mere Enter do nothing, `y` does it."""
+    for no in ("n\n", "\n"):
+        done = publish(*regions(HERE), "--share", "public", answer=no)
+        assert (done.returncode != 0, aws.calls) == (True, []), done.stderr
+        assert "Every AWS account" in done.stderr
+    done = publish(*regions(HERE), "--share", "public", answer="y\n")
+    assert (done.returncode, len(aws.written())) == (0, 2), done.stderr
+
+
 def test_who_may_only_look_gets_a_dry_run_and_no_more(publish: Publish) -> None:
     """The real run ends with exit code 5, and names the action that the identity lacks."""
     assert publish(*regions(HERE), "--dry-run", keys=READER).returncode == 0
-    done = publish(*regions(HERE), keys=READER)
+    done = publish(*regions(HERE), "--json", keys=READER)
     assert done.returncode == 5
     assert "lambda:PublishLayerVersion" in done.stderr
+    assert "fix: Allow the action; docs/layer.md lists those" in done.stderr
+    assert told(done)[0]["calls"] == []
 
 
 @pytest.mark.parametrize("keys", [(PUBLISHER[0], "wrong"), ("AKIANOBODY", "nobody")])
 def test_wrong_keys_are_denied(publish: Publish, keys: tuple[str, str]) -> None:
-    """Exit code 5 for a signature that doesn't hold, and for nobody."""
-    assert publish(*regions(HERE), keys=keys).returncode == 5
+    """Exit code 5 for a signature that doesn't hold, and for nobody, with where to look."""
+    done = publish(*regions(HERE), keys=keys)
+    assert done.returncode == 5
+    assert "fix: Look at the credentials" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "code", "fix"),
+    [
+        ({"AWS_PROFILE": "nobody"}, 2, "AWS_PROFILE"),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, 2, "https://HOST"),
+        ({"AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, 5, "Set a profile or credentials"),
+    ],
+    ids=["profile", "endpoint", "keys"],
+)
+def test_a_set_up_that_leads_nowhere_says_what_to_mend(
+    publish: Publish, tmp_path: Path, environ: dict[str, str], code: int, fix: str
+) -> None:
+    """A profile that isn't there, an endpoint that is no address, half a pair of keys: one sentence and its fix."""
+    nowhere = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}
+    done = publish(*regions(HERE), **nowhere, **environ)
+    assert done.returncode == code, done.stderr
+    assert fix in done.stderr.partition("fix: ")[2]
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("region", ["frankfurt", "eu-central", "EU-CENTRAL-1", ""])

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PUBLISHER, READER = ("AKIAPUBLISHER", "publisher-secret"), ("AKIAREADER", "reader-secret")
-"""Access key and secret key of who may do everything, and of who may only look."""
+PUBLISHER, READER, AUTHOR = (
+    ("AKIAPUBLISHER", "publisher-secret"),
+    ("AKIAREADER", "reader-secret"),
+    ("AKIAAUTHOR", "author-secret"),
+)
+"""Access key and secret key of who may do everything, of who may only look, and of who may publish and not share."""
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([a-z0-9-]+)/")
 _FRAMING = {"connection", "content-length", "transfer-encoding"}
@@ -104,13 +108,15 @@ class _Handler(BaseHTTPRequestHandler):
         scope = _SCOPE.search(self.headers.get("Authorization", ""))
         key, region = scope.groups() if scope else ("", "")
         self.server.calls.append((region, self.command, self.path))
-        keys = {access_key: (secret_key, "") for access_key, secret_key in (PUBLISHER, READER)}
+        keys = {access_key: (secret_key, "") for access_key, secret_key in (PUBLISHER, READER, AUTHOR)}
         line = (self.command, self.path)
         judge(self.headers, body, Clock().wall(), keys, region=region, service="lambda", line=line)
         if region in self.server.down:
             raise Refusal(503, "ServiceException", "the region is down")
         if key == READER[0] and self.command != "GET":
             raise Refusal(403, "AccessDeniedException", "not authorized to perform: lambda:PublishLayerVersion")
+        if key == AUTHOR[0] and self.command != "GET" and self.path.endswith("/policy"):
+            raise Refusal(403, "AccessDeniedException", "not authorized to perform: lambda:AddLayerVersionPermission")
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -82,14 +82,26 @@ def _ask(name: str, regions: Sequence[str]) -> None:
 
 
 def _clients(endpoint_url: str) -> Clients:
+    """Each region's Lambda.
+
+    Raises:
+        UsageProblem: here, AWS's own configuration can't be used; by what is handed out, the endpoint is no address.
+    """
     import boto3  # noqa: PLC0415 - as above
     from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-    session = boto3.Session()
+    try:
+        session = boto3.Session()
+    except BotoCoreError as error:
+        raise UsageProblem(f"{error}.", "Look at AWS_PROFILE and at AWS's configuration.") from None
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
 
     def client(region: str) -> AbstractContextManager[LambdaClient]:
-        return closing(session.client("lambda", region_name=region, endpoint_url=endpoint_url or None, config=config))
+        try:
+            return closing(session.client("lambda", region_name=region, endpoint_url=endpoint_url or None, config=config))
+        except ValueError as error:
+            raise UsageProblem(f"{error}.", "Give --endpoint-url or AWS_ENDPOINT_URL as https://HOST, or leave it out.") from None
 
     return client
 
@@ -98,7 +110,7 @@ def _tell(outcomes: Sequence[Outcome], *, dry_run: bool) -> None:
     """A line for each region, and in a dry run the calls."""
     width = max(len(outcome.region) for outcome in outcomes)
     for outcome in outcomes:
-        state = f"would be {outcome.state}" if dry_run and outcome.state == "published" else outcome.state
+        state = f"would be {outcome.state}" if dry_run and outcome.calls else outcome.state
         speech.line(f"{outcome.region:{width}}  {state:18}  {outcome.arn or '-'}")
         if dry_run:
             for call, parameters in outcome.calls:

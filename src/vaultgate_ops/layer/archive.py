@@ -49,6 +49,6 @@ def sha256(archive: Path) -> str:
     return hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
-def code_sha256(archive: Path) -> str:
-    """Its hash as Lambda shows it (`CodeSha256`): in base64."""
-    return base64.b64encode(hashlib.sha256(archive.read_bytes()).digest()).decode()
+def code_sha256(content: bytes) -> str:
+    """The hash of an archive's bytes as Lambda shows it (`CodeSha256`): in base64."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import CheckFailed, Missing
@@ -62,21 +64,30 @@ class Manifest:
 
 
 def read(archive: Path) -> Manifest:
-    """What a zip says of itself.
+    """What a zip says of itself; raises as `load`."""
+    return load(archive)[1]
+
+
+def load(archive: Path) -> tuple[bytes, Manifest]:
+    """A zip's bytes, and what they say of themselves: the file is read once, for a build may replace it at any time.
 
     Raises:
-        Missing: there is no such file.
+        Missing: there is no such file, or it can't be read.
         CheckFailed: it is no layer of Vaultgate.
     """
     try:
-        with zipfile.ZipFile(archive) as packed:
-            document = json.loads(packed.read(NAME))
-        return Manifest(
-            document["version"], tuple(document["architectures"]), dict(document["bytecode"]), sources=document["sources"]
-        )
+        content = archive.read_bytes()
     except FileNotFoundError as error:
         raise Missing(f"There is no {archive}.", "Run: vaultgate layer build") from error
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise Missing(f"{archive} can't be read: {error.strerror}.", "Name the zip of a layer, and let it be read.") from error
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as packed:
+            document = json.loads(packed.read(NAME))
+        return content, Manifest(
+            document["version"], tuple(document["architectures"]), dict(document["bytecode"]), sources=document["sources"]
+        )
+    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError) as error:
         raise CheckFailed(f"{archive} is no layer of Vaultgate: it holds no readable {NAME}.", "Build it anew.") from error
 
 

@@ -7,6 +7,7 @@ Rules:
 - A dry run looks and does nothing else; it names the calls that a real one would make, with their parameters.
 - One region's failure is that region's: the others go on, and it is named with what was in the way.
 - No call is tried twice here: one that timed out may have published, and whoever calls again finds out.
+- The zip is read once: every region gets the bytes whose manifest and hash were looked at.
 
 Source: AWS Lambda API reference, PublishLayerVersion, ListLayerVersions, GetLayerVersion, AddLayerVersionPermission.
 """
@@ -18,7 +19,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable, UsageProblem
 from vaultgate_ops.layer import archive, manifest
@@ -40,6 +49,7 @@ _ACCOUNT, _ORGANIZATION = re.compile(r"\d{12}"), re.compile(r"o-[a-z0-9]{10,32}"
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DENIED = re.compile("AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidSignature|SignatureDoesNotMatch|ExpiredToken")
+_NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,14 @@ class Order:
 
     Raises:
         UsageProblem: a name or somebody to share with is not of AWS's form.
-        Missing: there is no such file.
+        Missing: there is no such file, or it can't be read.
         CheckFailed: it is no layer of Vaultgate.
     """
 
     name: str
     archive: Path
     share: tuple[str, ...] = ()
+    content: bytes = field(init=False, repr=False)
     manifest: Manifest = field(init=False)
     sha256: str = field(init=False)
 
@@ -73,8 +84,10 @@ class Order:
                     f"A layer can't be shared with {one!r}.",
                     f"Name an account by its 12 digits, an organization by its id (o-...), or {PUBLIC}.",
                 )
-        object.__setattr__(self, "manifest", manifest.read(self.archive))
-        object.__setattr__(self, "sha256", archive.code_sha256(self.archive))
+        content, said = manifest.load(self.archive)
+        object.__setattr__(self, "content", content)
+        object.__setattr__(self, "manifest", said)
+        object.__setattr__(self, "sha256", archive.code_sha256(content))
 
     @property
     def described(self) -> dict[str, Any]:
@@ -96,8 +109,10 @@ class Outcome:
 
     Attributes:
         region: its name.
-        calls: what was done, or in a dry run would be: the call and its parameters. The zip stands there by its hash.
-        arn: of the version; empty where a dry run would make it, or where it failed before.
+        calls: what was done, or in a dry run would be: the call and its parameters. The zip stands there by its hash. A call that
+            failed is not among them.
+        arn: of the version; empty where a dry run would make it, or where it failed before. With a problem: it is there, and
+            not shared with everybody that was named.
         problem: what was in the way, if anything.
     """
 
@@ -111,7 +126,9 @@ class Outcome:
         """In a word."""
         if self.problem:
             return "failed"
-        return "published" if any(call == "PublishLayerVersion" for call, _ in self.calls) else "already there"
+        if any(call == "PublishLayerVersion" for call, _ in self.calls):
+            return "published"
+        return "shared" if self.calls else "already there"
 
 
 def check_regions(regions: Sequence[str]) -> tuple[str, ...]:
@@ -161,7 +178,8 @@ def verdict(outcomes: Sequence[Outcome]) -> OpsError | None:
     kinds = {type(problem) for problem in problems.values()}
     kind = kinds.pop() if len(kinds) == 1 else CheckFailed
     named = "; ".join(f"{region}: {problem.message}" for region, problem in problems.items())
-    hint = "Mend what is said and give the same command again: what is there is left as it is."
+    hints = " ".join(dict.fromkeys(problem.hint for problem in problems.values() if problem.hint)) or "Mend what is said."
+    hint = f"{hints} Then give the same command again: what is there is left as it is."
     return kind(f"{len(problems)} of {len(outcomes)} regions failed. {named}", hint)
 
 
@@ -171,10 +189,10 @@ def _publish(order: Order, client: LambdaClient, outcome: Outcome, *, dry_run: b
     shared: frozenset[str] = frozenset()
     version: int | str = "the new one"
     if there is None:
-        outcome.calls.append(("PublishLayerVersion", {**order.described, "CodeSha256": order.sha256}))
         if not dry_run:
-            made = client.publish_layer_version(Content={"ZipFile": order.archive.read_bytes()}, **order.described)
+            made = client.publish_layer_version(Content={"ZipFile": order.content}, **order.described)
             outcome.arn, version = made["LayerVersionArn"], made["Version"]
+        outcome.calls.append(("PublishLayerVersion", {**order.described, "CodeSha256": order.sha256}))
     else:
         outcome.arn, version = there
         shared = _shared(order.name, there[1], client)
@@ -182,9 +200,9 @@ def _publish(order: Order, client: LambdaClient, outcome: Outcome, *, dry_run: b
         grant = _grant(whom)
         if grant["StatementId"] in shared:
             continue
-        outcome.calls.append(("AddLayerVersionPermission", {"LayerName": order.name, "VersionNumber": version, **grant}))
         if not dry_run:
             client.add_layer_version_permission(LayerName=order.name, VersionNumber=int(version), **grant)
+        outcome.calls.append(("AddLayerVersionPermission", {"LayerName": order.name, "VersionNumber": version, **grant}))
 
 
 def _newest(order: Order, client: LambdaClient) -> tuple[str, int] | None:
@@ -225,9 +243,15 @@ def _shared(name: str, version: int, client: LambdaClient) -> frozenset[str]:
 
 def _translated(error: ClientError | BotoCoreError) -> OpsError:
     """By who has to act."""
-    if isinstance(error, NoCredentialsError):
-        return Denied("there are no AWS credentials.", "Set a profile or credentials as for the AWS command line.")
+    if isinstance(error, _NO_KEYS):
+        return Denied(
+            f"there are no usable AWS credentials: {error}", "Set a profile or credentials as for the AWS command line."
+        )
     if not isinstance(error, ClientError):
         return Unreachable(str(error))
     code = str(error.response.get("Error", {}).get("Code", ""))
-    return (Denied if _DENIED.search(code) else CheckFailed)(str(error))
+    if code.startswith("AccessDenied"):
+        return Denied(str(error), "Allow the action; docs/layer.md lists those that are needed.")
+    if _DENIED.search(code):
+        return Denied(str(error), "Look at the credentials, and whether the account has the region switched on.")
+    return CheckFailed(str(error))

@@ -11,6 +11,7 @@ import hashlib
 import uuid
 import zipfile
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
@@ -19,6 +20,7 @@ from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 
+from vaultgate_ops.errors import UsageProblem
 from vaultgate_ops.layer import manifest
 
 if TYPE_CHECKING:
@@ -35,8 +37,17 @@ def moment(environ: Mapping[str, str], clock: Clock) -> datetime:
     """When this is built: `SOURCE_DATE_EPOCH` where it is set, or now.
 
     Source: https://reproducible-builds.org/specs/source-date-epoch/.
+
+    Raises:
+        UsageProblem: it is no number of seconds that a calendar knows.
     """
-    return datetime.fromtimestamp(int(environ.get("SOURCE_DATE_EPOCH") or clock.wall()), UTC)
+    said = environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return datetime.fromtimestamp(int(said or clock.wall()), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageProblem(
+            f"SOURCE_DATE_EPOCH is {said!r}, which is no moment.", "Set it to seconds since 1970, or leave it out."
+        ) from None
 
 
 def bill(archive: Path, made: datetime) -> str:
@@ -47,11 +58,11 @@ def bill(archive: Path, made: datetime) -> str:
         made: when; it is in the bill and nowhere else.
 
     Raises:
-        Missing: there is no such file.
+        Missing: there is no such file, or it can't be read.
         CheckFailed: it is no layer of Vaultgate.
     """
-    said = manifest.read(archive)
-    whole = hashlib.sha256(archive.read_bytes()).hexdigest()
+    content, said = manifest.load(archive)
+    whole = hashlib.sha256(content).hexdigest()
     subject = Component(
         name="vaultgate-layer",
         version=said.version,
@@ -72,7 +83,7 @@ def bill(archive: Path, made: datetime) -> str:
     document = Bom(
         serial_number=uuid.uuid5(_NAMESPACE, whole),
         metadata=BomMetaData(component=subject, timestamp=made),
-        components=_files(archive),
+        components=_files(content),
     )
     runtimes = [_runtime(name) for name in said.runtimes]
     document.components.update(runtimes)
@@ -80,8 +91,8 @@ def bill(archive: Path, made: datetime) -> str:
     return str(JsonV1Dot6(document).output_as_string(indent=2)) + "\n"
 
 
-def _files(archive: Path) -> list[Component]:
-    with zipfile.ZipFile(archive) as packed:
+def _files(content: bytes) -> list[Component]:
+    with zipfile.ZipFile(BytesIO(content)) as packed:
         return [
             Component(
                 name=name,

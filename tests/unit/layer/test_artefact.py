@@ -140,7 +140,7 @@ def test_a_package_without_a_version_is_not_built(checkout: Path, alone: dict[st
 
 
 def test_a_zip_of_something_else_is_no_layer(tmp_path: Path) -> None:
-    """Reading its manifest says so; a missing file is another error."""
+    """Reading its manifest says so; a missing file and a folder are another error."""
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
         packed.writestr("python/other.py", "")
     (tmp_path / "text.zip").write_text("no zip")
@@ -149,3 +149,18 @@ def test_a_zip_of_something_else_is_no_layer(tmp_path: Path) -> None:
             manifest.read(tmp_path / name)
     with pytest.raises(Missing, match=r"There is no .*none\.zip"):
         manifest.read(tmp_path / "none.zip")
+    with pytest.raises(Missing, match=r"can't be read: Is a directory"):
+        manifest.read(tmp_path)
+
+
+def test_a_damaged_layer_is_no_layer(tmp_path: Path) -> None:
+    """A zip whose directory is whole and whose content isn't."""
+    damaged = tmp_path / "damaged.zip"
+    text = b"".join(b"%d " % number for number in range(1000))
+    with zipfile.ZipFile(damaged, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(manifest.NAME, text)
+    content = bytearray(damaged.read_bytes())
+    content[80:120] = b"\xff" * 40
+    damaged.write_bytes(content)
+    with pytest.raises(CheckFailed, match="is no layer of Vaultgate"):
+        manifest.read(damaged)

@@ -17,7 +17,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from tests.unit.layer.checkout import build, untried
 
-from vaultgate_ops.errors import Missing
+from vaultgate_ops.errors import Missing, UsageProblem
 from vaultgate_ops.layer import VERSIONS, manifest
 from vaultgate_ops.layer.interpreters import find_interpreters
 from vaultgate_ops.layer.releasing import release
@@ -91,6 +91,13 @@ class At:
 def test_the_moment_is_that_of_the_sources_where_it_is_set(environ: dict[str, str], year: int, clock_at: Clock) -> None:
     """SOURCE_DATE_EPOCH counts before the clock."""
     assert moment(environ, clock_at).year == year
+
+
+@pytest.mark.parametrize("said", ["yesterday", "1" * 30, "-1" + "0" * 20])
+def test_what_is_no_moment_is_refused(said: str, clock_at: Clock) -> None:
+    """A build that set it wrongly hears so."""
+    with pytest.raises(UsageProblem, match=r"SOURCE_DATE_EPOCH is .*, which is no moment"):
+        moment({"SOURCE_DATE_EPOCH": said}, clock_at)
 
 
 @pytest.fixture
