@@ -53,9 +53,9 @@ class Price:
         unit: what is counted, in the plural.
         per: how many units ``usd`` is for.
         free: units a month that cost nothing.
-        standing: ``quoted`` where it was read in these figures at ``source``, else ``check``.
+        standing: ``quoted`` where it stood in these figures at ``source``, by a copy of the page, else ``check``.
         source: an address.
-        date: when it was read there, ISO.
+        date: of the copy, or of the day on which it was last said, ISO.
         note: what it leaves out, or empty.
     """
 
