@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import botocore.session
@@ -64,10 +65,13 @@ class Amazon:
 
     Args:
         aws: the emulated AWS.
+
+    Attributes:
+        mark: tells its roles from those of others.
     """
 
     def __init__(self, aws: EmulatedAws) -> None:
-        self._aws, self._loader = aws, Loader()
+        self._aws, self._loader, self.mark = aws, Loader(), uuid.uuid4().hex[:8]
         self._clients: dict[str, Any] = {}
         self._roles = set[str]()
         self._session = self.session(aws.administrator)
@@ -131,7 +135,7 @@ class Holder:
         everything: list[dict[str, Any]] = json.loads(text)
         self._all = [one for one in everything if not apart or apart not in str(one["Resource"])]
         self._left = self._all
-        self._amazon, self._name = amazon, f"held-{role}"
+        self._amazon, self._name = amazon, f"{role}-{amazon.mark}"
         self.refused = set[str]()
         self._session = amazon.assume(self._name, self._opened())
         self._session.register("provide-client-params", self._hold)
@@ -167,8 +171,8 @@ class Holder:
 
     def _hold(self, params: dict[str, Any], model: Any, **_rest: Any) -> None:
         action = f"{model.service_model.signing_name}:{model.name}"
-        resource = _resource(model.service_model.service_name, params)
-        if resource and not self._may(action, resource):
+        resources = _resources(model.service_model.service_name, params)
+        if not all(self._may(action, resource) for resource in resources):
             self.refused.add(action)
             said = {"Error": {"Code": "AccessDeniedException", "Message": f"not authorized to perform: {action}"}}
             raise ClientError({**said, "ResponseMetadata": {"HTTPStatusCode": _FORBIDDEN}}, model.name)
@@ -187,18 +191,22 @@ class Holder:
                 parsed["Error"]["Code"] = "AccessDenied"
 
 
-def _resource(service: str, params: Mapping[str, Any]) -> str:
+def _resources(service: str, params: Mapping[str, Any]) -> list[str]:
     """What a call is about, as IAM names it; nothing where the action alone is looked at."""
+    found: list[str] = []
     if service == "secretsmanager":
-        return str(params.get("SecretId", "*"))
-    if service == "s3":
-        return f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")
-    if service == "logs":
+        found = [str(params.get("SecretId", "*"))]
+    elif service == "ssm":
+        names = params.get("Names") or [params["Name"]] if params.keys() & {"Name", "Names"} else []
+        found = [f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name.partition(':')[0]}" for name in names] or ["*"]
+    elif service == "s3":
+        found = [f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")]
+    elif service == "logs":
         group = params.get("logGroupName") or params.get("logGroupNamePrefix") or "*"
         stream = f"log-stream:{params['logStreamName']}" if "logStreamName" in params else "*"
-        return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:{stream}"
-    if service == "rds":
-        return str(params.get("DBInstanceIdentifier") or params.get("DBClusterIdentifier"))
-    if service == "sqs":
-        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
-    return ""
+        found = [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:{stream}"]
+    elif service == "rds":
+        found = [str(params.get("DBInstanceIdentifier") or params.get("DBClusterIdentifier"))]
+    elif service == "sqs":
+        found = [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"]
+    return found

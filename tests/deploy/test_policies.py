@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # What IAM has no resource for, or checks with none in hand: the service authorization reference of each service.
 _WITHOUT_RESOURCE = {
     "secretsmanager:GetRandomPassword",
+    "ssm:DescribeParameters",
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",

@@ -1,4 +1,4 @@
-"""A whole rotation, and the overdue checker, with the roles that template.yaml gives them, and with every bit of them taken away.
+"""Whole rotations, and the overdue checker, with the roles that template.yaml gives them, and with every bit of them taken away.
 
 The database is real. Roles are enforced as `tests.deploy.holder` says.
 """
@@ -9,6 +9,7 @@ import io
 import json
 import uuid
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +25,10 @@ from vaultgate_ops.rotation.driver import Assignment, Driver
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import Request
 from vaultgate_ops.rotation.overdue import Watched, make_handler
+from vaultgate_ops.rotation.parameter_store import ParameterStore
+from vaultgate_ops.rotation.parameters import Parameters
 from vaultgate_ops.rotation.rotation import STRATEGIES, build
-from vaultgate_ops.rotation.service import SecretsManager
+from vaultgate_ops.rotation.service import Api, SecretsManager
 from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
@@ -34,11 +37,15 @@ if TYPE_CHECKING:
     from tests.rotation.bed import Bed, User
 
     from vaultgate_ops.local.stack import Stack
+    from vaultgate_ops.rotation.engine import Engine
+    from vaultgate_ops.rotation.settings import Settings
+    from vaultgate_ops.rotation.store import Store
 
 # One process reads what boto3 knows of the services.
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("enforced")]
 
-STACK = {**OWN, "ApiKeyArn": API_KEY}
+PARAMETER = "/shop/rotated"
+STACK = {**OWN, "ApiKeyArn": API_KEY, "RotatedParameter": PARAMETER}
 OURS = deployed(**STACK).resolve({"Ref": "DatabaseSecret"})
 
 
@@ -168,19 +175,109 @@ def test_a_secret_of_somebody_else_is_not_rotated(bed: Bed, amazon: Amazon) -> N
 
 
 def test_the_overdue_checker_has_what_it_needs_and_no_more(bed: Bed, amazon: Amazon) -> None:
-    """With its role it looks at both secrets; without either action it fails by name, and gives no figure for all."""
+    """With its role it looks at secrets and a parameter; without any action it fails by name, and gives no figure for all."""
     rotated = Rotated(bed, amazon)
-    real = {OURS: rotated.secret, API_KEY: rotated.rotator, "OverdueLogGroup": "overdue"}
+    parameter = f"/shop/{uuid.uuid4().hex}"
+    amazon.client("ssm").put_parameter(Name=parameter, Value="x", Type="SecureString")
+    real = {OURS: rotated.secret, API_KEY: rotated.rotator}
     holder = Holder(amazon, deployed(**STACK), "OverdueRole", real)
     store = SecretsManager(holder.client("secretsmanager"), bed.clock)  # type: ignore[arg-type] - it only moves
-    secrets = (Watched(rotated.secret, 45), Watched(rotated.rotator, 30))
+    systems = Api(holder.client("ssm"), bed.clock)  # type: ignore[arg-type] - as above
+    watched = (Watched(rotated.secret, 45), Watched(rotated.rotator, 30), Watched(parameter, 31))
     logger = Logger(service=f"enforced-{id(rotated)}", stream=io.StringIO())
-    check = make_handler(store, secrets, "us-east-1", bed.clock, logger)  # type: ignore[arg-type] - as above
-    assert check({}, None).keys() == {rotated.secret, rotated.rotator}
+    check = make_handler(store, watched, "us-east-1", bed.clock, logger, systems=systems)  # type: ignore[arg-type] - as above
+    assert check({}, None).keys() == {rotated.secret, rotated.rotator, parameter}
     assert holder.refused == set()
     for grant in list(holder.grants()):
-        if grant.action.startswith("secretsmanager:"):
+        if grant.action.startswith(("secretsmanager:", "ssm:")):
             holder.give(but=[grant])
             with pytest.raises(OpsError, match=grant.action):
                 check({}, None)
             assert holder.refused == {grant.action}
+
+
+class RotatedParameter(Rotated):
+    """The same with a parameter in the place of the secret."""
+
+    role = "ParameterRotationRole"
+
+    def __init__(self, bed: Bed, amazon: Amazon) -> None:
+        super().__init__(bed, amazon)
+        self.name = f"/shop/{uuid.uuid4().hex}"
+        value = self.current()[1]
+        amazon.client("ssm").put_parameter(Name=self.name, Value=json.dumps(value), Type="SecureString")
+        real = {PARAMETER: self.name, ROTATOR: self.rotator}
+        self.holder = Holder(amazon, deployed(**STACK), self.role, real)
+
+    def rotate(self) -> str:
+        """By a schedule that fires later than anything was stored."""
+        clock: Any = self._bed.clock
+        settings = load({"ROTATION_CA_BUNDLE": str(self._bed.stack.database.ca_file)}, STRATEGIES)
+        store = SecretsManager(self.holder.client("secretsmanager"), clock)
+        engines = partial(_engine, settings, store, clock)
+        return Parameters(self.holder.client("ssm"), engines, clock, attempts=1).rotate(self.name, since_s=1e11)
+
+    def stored(self) -> tuple[int, dict[str, Any]]:
+        """The parameter's version and value."""
+        found = self._amazon.client("ssm").get_parameter(Name=self.name, WithDecryption=True)["Parameter"]
+        return found["Version"], json.loads(found["Value"])
+
+    def login(self) -> None:
+        """Log in as clients do."""
+        value = self.stored()[1]
+        self._user.login((value["username"], value["password"]))
+
+
+def _engine(settings: Settings, store: SecretsManager, clock: Any, values: Store) -> Engine:
+    return build(settings, store, clock, values=values)
+
+
+def test_the_parameters_function_works_with_its_role(bed: Bed, amazon: Amazon) -> None:
+    """The parameter's next version logs in, and nothing was refused; a value that is never accepted can be taken back."""
+    rotated = RotatedParameter(bed, amazon)
+    assert rotated.rotate() == "2"
+    assert (rotated.stored()[0], rotated.holder.refused) == (2, set())
+    rotated.login()
+
+
+# As for the secret: each action of each statement that a rotation with this rotator needs, by its place in the role.
+_NEEDED_BY_PARAMETERS = {
+    0: "ssm:GetParameter",
+    1: "ssm:GetParameterHistory",
+    2: "ssm:PutParameter",
+    3: "ssm:GetParameter",
+    4: "ssm:GetParameters",
+    5: "ssm:PutParameter",
+    7: "ssm:DeleteParameters",
+    8: "secretsmanager:GetRandomPassword",
+    10: "secretsmanager:GetSecretValue",
+}
+# Where a value is taken back; and what a rotator that RDS manages needs, as above.
+_OTHERWISE_NEEDED = {6: "ssm:DeleteParameter", 9: "secretsmanager:DescribeSecret"}
+
+
+@pytest.mark.parametrize("number", _NEEDED_BY_PARAMETERS)
+def test_a_parameter_is_not_rotated_without_any_bit_of_the_role(bed: Bed, amazon: Amazon, number: int) -> None:
+    """What is taken away is named; the parameter stays as it was, and logs in."""
+    rotated = RotatedParameter(bed, amazon)
+    own = [one for one in rotated.holder.grants() if one.action.startswith(("secretsmanager:", "ssm:"))]
+    assert dict(enumerate(one.action for one in own)) == _NEEDED_BY_PARAMETERS | _OTHERWISE_NEEDED
+    rotated.holder.give(but=[own[number]])
+    with pytest.raises(RotationError) as caught:
+        rotated.rotate()
+    assert own[number].action in caught.value.message
+    assert rotated.holder.refused == {own[number].action}
+    assert rotated.stored()[0] == 1
+    rotated.login()
+
+
+def test_a_parameter_that_waits_can_be_taken_back(bed: Bed, amazon: Amazon) -> None:
+    """With the role; without its action that is refused by name."""
+    rotated = RotatedParameter(bed, amazon)
+    clock: Any = bed.clock
+    store = ParameterStore(rotated.holder.client("ssm"), clock)
+    for left_out in ([], [one for one in rotated.holder.grants() if one.action == "ssm:DeleteParameter"]):
+        rotated.holder.give(but=left_out)
+        with suppress(RotationError):
+            store.withdraw(rotated.name, "2")
+        assert rotated.holder.refused == {one.action for one in left_out}
