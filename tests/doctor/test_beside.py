@@ -195,6 +195,8 @@ def test_rotations(diagnosed: Diagnose, amazon: tuple[Served, MovableClock]) -> 
     assert rotated(diagnosed, amazon, "app/rotated") == []
     assert rotated(diagnosed, amazon, "app/left-alone") == ["rotation.disabled"]
     assert rotated(diagnosed, amazon, "app/nobody") == ["rotation.missing"]
+    service.client().create_secret(Name="app/empty")
+    assert rotated(diagnosed, amazon, "app/empty") == ["rotation.no-current", "rotation.disabled"]
     clock.advance(12 * DAY_S)
     assert rotated(diagnosed, amazon, "app/rotated") == ["rotation.overdue"]
 
@@ -255,7 +257,7 @@ def test_a_mirror(diagnosed: Diagnose, tmp_path: Path) -> None:
     assert ids(report) == ["mirror.stopped"]
     assert report.findings[0].evidence.startswith("not running, 0 lines, 0 bytes")
     log.unlink()
-    assert "mirror.stopped" in ids(diagnosed("mirror", wish=Wish(checkpoints=checkpoints)))
+    assert ids(diagnosed("mirror", wish=Wish(checkpoints=checkpoints))) == ["mirror.problem", "mirror.stopped"]
     for file in checkpoints.iterdir():
         file.write_bytes(b"damaged")
     assert ids(diagnosed("mirror", wish=Wish(checkpoints=checkpoints))) == ["mirror.unreadable"]

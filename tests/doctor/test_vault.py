@@ -44,6 +44,7 @@ path "sys/leases/renew" { capabilities = ["update"] }
 path "sys/capabilities-self" { capabilities = ["update"] }
 path "sys/internal/ui/mounts/*" { capabilities = ["read"] }
 """
+CREATE = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}' REQUIRE SSL"
 USUAL = ("auth_type", "bound_iam_principal_arn", "resolve_aws_unique_ids", "token_no_default_policy")
 
 
@@ -151,27 +152,40 @@ def test_a_batch_token_s_lease_is_revoked(
         assert ids(diagnosed(VAULT_AUTH_ROLE=role(policy, token_type="batch"))) == []
 
 
-def test_a_standby_that_does_not_forward(diagnosed: Diagnose, tmp_path: Path) -> None:
-    """No token goes where it points to; and an answer that holds none is no login."""
-    authority = Stranger(tmp_path)
-    health = json.dumps({"initialized": True, "sealed": False, "standby": True}).encode()
-    for answer, found in (
+def worded(words: str, status: int = 400) -> Answer:
+    """A refusal in Vault's form."""
+    return Answer(status, (), json.dumps({"errors": [words]}).encode())
+
+
+def let_in(**seen: Any) -> Answer:
+    """A login's answer in Vault's form."""
+    return Answer(200, (), json.dumps({"auth": {"client_token": "made-up", "policies": ["app"], "metadata": {}} | seen}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
         (Answer(307, (("Location", "https://elsewhere.invalid/v1/auth/aws/login"),)), "login.redirected"),
         (Answer(200, (), b"{}"), "login.refused"),
-    ):
-        said = {
-            "GET": answer_bytes(Answer(429, (), health)),
-            "POST": answer_bytes(answer),
-            "HEAD": answer_bytes(answer, to_head=True),
-        }
+        (worded("internal error", 500), "login.unavailable"),
+        (worded("expected IAM role to resolve to unique ID AROA1 but got AROA2 instead"), "login.unique-id"),
+        (let_in(metadata={"account_id": "999999999999"}), "identity.other-account"),
+        (let_in(policies=["root"]), "identity.root"),
+    ],
+)
+def test_what_vault_says_to_a_login(diagnosed: Diagnose, tmp_path: Path, answer: Answer, found: str) -> None:
+    """A standby that doesn't forward, an answer without a token, and what this stack's Vault has no reason to say."""
+    authority = Stranger(tmp_path)
+    health = answer_bytes(Answer(200, (), json.dumps({"initialized": True, "sealed": False, "version": "1.21.1"}).encode()))
+    said = {"GET": health, "HEAD": answer_bytes(Answer(200), to_head=True), "POST": answer_bytes(answer)}
 
-        def converse(connection: socket.socket, following: Callable[[], Request | None], said: dict[str, bytes] = said) -> None:
-            while (request := following()) is not None:
-                connection.sendall(said[request.method])
+    def converse(connection: socket.socket, following: Callable[[], Request | None]) -> None:
+        while (request := following()) is not None:
+            connection.sendall(said[request.method])
 
-        with loopback(converse, authority.server("127.0.0.1", 300 * DAY)) as server:
-            report = diagnosed("login", VAULT_ADDR=repr(server.origin), VAULT_CACERT=str(authority.certificate_file))
-        assert [name for name in ids(report) if name.startswith("login.")] == [found]
+    with loopback(converse, authority.server("127.0.0.1", 300 * DAY)) as server:
+        report = diagnosed("identity", VAULT_ADDR=repr(server.origin), VAULT_CACERT=str(authority.certificate_file))
+    assert [name for name in ids(report) if not name.startswith("doctor.")] == [found]
 
 
 def test_another_method_at_the_mount(diagnosed: Diagnose, stack: Stack, tmp_path: Path) -> None:
@@ -196,7 +210,7 @@ def test_another_method_at_the_mount(diagnosed: Diagnose, stack: Stack, tmp_path
 
 
 @contextmanager
-def engine(stack: Stack, **connection: Any) -> Iterator[str]:
+def engine(stack: Stack, create: str = CREATE, **connection: Any) -> Iterator[str]:
     """A connection and a dynamic role of the test's own in the database engine; gives the path of its credentials."""
     name = f"doctor-{secrets.token_hex(4)}"
     usual = {
@@ -208,7 +222,6 @@ def engine(stack: Stack, **connection: Any) -> Iterator[str]:
         "username": "vault_admin",
         "password": stack.database.vault_password,
     }
-    create = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}' REQUIRE SSL"
     with stack.vault.client() as client:
         client.write_data(f"database/config/{name}", data=usual | connection)
         client.write_data(
@@ -252,6 +265,8 @@ def test_an_engine_in_trouble(diagnosed: Diagnose, role: Callable[..., str], sta
             assert fetched(diagnosed, role, path) == ["credential.vault-reach"]
     with engine(stack, tls_ca=Stranger(tmp_path).certificate_file.read_text()) as path:
         assert fetched(diagnosed, role, path) == ["credential.vault-tls"]
+    with engine(stack, "MAKE A USER") as path:
+        assert fetched(diagnosed, role, path) == ["credential.failed"]
     with account(stack) as (user, password), engine(stack, username=user, password=password) as path:
         assert fetched(diagnosed, role, path) == ["credential.vault-grants"]
     held = account(stack, options="REQUIRE SSL WITH MAX_USER_CONNECTIONS 1")
@@ -330,11 +345,24 @@ WITHOUT_TLS = (
     + bytes(10)
     + b"saltsaltsalt\0"
 )
-FULL = b"\xff" + (1040).to_bytes(2, "little") + b"Too many connections"
 
 
-@pytest.mark.parametrize(("packet", "found"), [(WITHOUT_TLS, "database.no-tls"), (FULL, "database.too-many-connections")])
+def error(number: int, words: str) -> bytes:
+    """An ERR_Packet."""
+    return b"\xff" + number.to_bytes(2, "little") + words.encode()
+
+
+@pytest.mark.parametrize(
+    ("packet", "found"),
+    [
+        (WITHOUT_TLS, "database.no-tls"),
+        (error(1040, "Too many connections"), "database.too-many-connections"),
+        (error(1129, "Host is blocked because of many connection errors"), "database.host-blocked"),
+        (error(1053, "Server shutdown in progress"), "database.unreachable"),
+        (error(1105, "Unknown error"), "database.failed"),
+    ],
+)
 def test_what_a_database_says_before_tls(diagnosed: Diagnose, packet: bytes, found: str) -> None:
-    """That it speaks none, or that max_connections is reached; the password isn't sent."""
+    """That it speaks none, that max_connections is reached, that it doesn't want us; the password isn't sent."""
     with loopback(greeting(packet)) as server:
         assert opened(diagnosed, ("u", "Zz9-not-this-one"), RDS_PORT=str(server.origin.port)) == [found]
