@@ -13,6 +13,7 @@ import pytest
 from tests.compare.fakes import Watched
 from tests.simulators.clock import MovableClock
 
+from vaultgate_ops.compare import access, prices
 from vaultgate_ops.compare.contenders import CATALOGUE, entry
 from vaultgate_ops.compare.experiments import Step
 from vaultgate_ops.compare.journal import MARK, Journal, claim
@@ -156,3 +157,10 @@ def test_an_agent_that_does_not_answer_is_left_out(tmp_path: Path) -> None:
     why = unable(entry("ssm.extension"), Options(tmp_path, agent="127.0.0.1:9"))
     assert why == "No agent of AWS's answers at 127.0.0.1:9."
     assert unable(entry("ssm.boto3"), Options(tmp_path)) is None
+
+
+def test_the_cost_of_a_run_by_hand() -> None:
+    """An hour of 730 of eight secrets at $0.40 and a key at $1, and 30,000 calls at $0.05 and $0.03 for 10,000: $0.25."""
+    told = access.estimate("123456789012", prices.load())
+    assert "8 secrets, 2 parameters, 1 key are made, tagged vaultgate:compare" in told
+    assert "at most 30,000 calls cost about $0.25 (prices of 20" in told

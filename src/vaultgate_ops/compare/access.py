@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from vaultgate_ops.compare.bills import HOURS
 from vaultgate_ops.compare.cloud import TAG
 from vaultgate_ops.compare.gate import Gate
 from vaultgate_ops.errors import Denied, UsageProblem
@@ -23,14 +24,13 @@ from vaultgate_ops.local.wiring import ROLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from vaultgate_ops.compare.prices import Prices
     from vaultgate_ops.local.stack import Stack
 
 SERVICES = {"secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "kms": "KMS"}
 """Names of boto3's to those of its variables AWS_ENDPOINT_URL_..."""
 _MADE = {"secret": 8, "parameter": 2, "key": 1}
-# Dollars, read on 2026-11-21 from aws.amazon.com/secrets-manager/pricing and aws.amazon.com/kms/pricing, us-east-1.
-_SECRET_MONTH, _CALLS_10000, _KEY_MONTH, _KMS_10000 = 0.40, 0.05, 1.00, 0.03
-_HOURS, _CALLS = 730, 30_000
+_CALLS = 30_000
 READING = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "ssm:GetParameter", "kms:Decrypt")
 """What a function's role may do with the comparison's resources: AWS's caching library also describes secrets."""
 
@@ -107,15 +107,27 @@ def _place(environ: Mapping[str, str]) -> str:
     return "loopback" if hosts & {"localhost", "127.0.0.1", "::1"} else "aws"
 
 
-def estimate(account_id: str) -> str:
-    """What a comparison makes in an account and the most it should cost, in two sentences.
+def estimate(account_id: str, prices: Prices) -> str:
+    """What a comparison makes in an account and the most it should cost, in a few sentences.
 
-    Secrets and keys are billed by the hour of their life, of which a run takes at most one; calls by the ten thousand.
+    Secrets and keys are billed for their part of a month, calls by the piece. A run takes less than an hour; what is free each
+    month is left out, the account may have used it.
+
+    Args:
+        account_id: of AWS.
+        prices: the calculator's.
     """
     made = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in _MADE.items())
-    held = (_MADE["secret"] * _SECRET_MONTH + _MADE["key"] * _KEY_MONTH) / _HOURS
-    dollars = held + _CALLS / 10_000 * (_CALLS_10000 + _KMS_10000)
+    quantities = {
+        "secrets_manager.secret": _MADE["secret"] / HOURS,
+        "kms.key": _MADE["key"] / HOURS,
+        "secrets_manager.call": _CALLS,
+        "kms.call": _CALLS,
+    }
+    asked = {name: prices.by_id[name] for name in quantities}
+    dollars = sum((price.each() or 0.0) * quantities[name] for name, price in asked.items())
     return (
         f"Account {account_id}: {made} are made, tagged {TAG}, and removed at the end; the key waits 7 days, free of charge."
-        f" That and at most {_CALLS:,} calls cost about ${dollars:.2f} (prices of 2026-11-21, us-east-1)."
+        f" That and at most {_CALLS:,} calls cost about ${dollars:.2f}"
+        f" (prices of {min(price.date for price in asked.values())} or later, {prices.region})."
     )

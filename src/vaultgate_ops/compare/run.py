@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from vaultgate_ops.compare import access, machine
+from vaultgate_ops.compare import access, machine, prices
 from vaultgate_ops.compare.applications import CAREFUL, TRUSTING
 from vaultgate_ops.compare.bench import Bench
 from vaultgate_ops.compare.cloud import Cloud
@@ -264,6 +264,6 @@ def _account(options: Options, confirm: Callable[[str], bool], reporter: Reporte
     if left:
         for name in left.remove():
             reporter.say(f"removed from an earlier run: {name}")
-    if not confirm(access.estimate(number)):
+    if not confirm(access.estimate(number, prices.load())):
         raise UsageProblem("The comparison in a real account was not confirmed.", "Answer yes, or add --yes.")
     return reached, None
