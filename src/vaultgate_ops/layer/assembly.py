@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import Missing
+from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.layer import archive, manifest
 from vaultgate_ops.layer.bytecode import compile_modules, leave_out_sources
 from vaultgate_ops.layer.interpreters import VERSIONS, Interpreter, find_interpreters
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     Trial = Callable[[Path, Sequence[Interpreter]], None]
 
 _PREFIX = ".layer-"
-_PROGRAM, _PLAIN = 0o755, 0o644
+_PROGRAM, _PLAIN, _FOLDER = 0o755, 0o644, 0o755
 _PACKAGE = "python/vaultgate"
 LAUNCHERS = ("extensions/vaultgate", "vaultgate-exec")
 """What /opt holds that can be executed."""
@@ -94,7 +95,8 @@ def build(
         CheckFailed: a module does not compile, or the layer does not pass its trial.
     """
     source, target = checkout / "extension", checkout / "build"
-    suffix = "".join(f"-{one}" for one in (*(f"python{version}" for version in sorted(versions)), *sorted(architectures)))
+    versions, architectures = sorted(set(versions)), sorted(set(architectures))
+    suffix = "".join(f"-{one}" for one in (*(f"python{version}" for version in versions), *architectures))
     folder, published = target / f"layer{suffix}", target / f"vaultgate-layer{suffix}.zip"
     if not all((source / launcher).is_file() for launcher in LAUNCHERS):
         raise Missing(f"{source} holds no extension.", "Run this from a checkout of Vaultgate.")
@@ -108,7 +110,7 @@ def build(
             compile_modules(fresh, interpreters, environ)
             if len(versions) == 1:
                 leave_out_sources(fresh)
-            said = _say(fresh, source, interpreters, sorted(architectures or ARCHITECTURES), sources=len(versions) != 1)
+            said = _say(fresh, source, interpreters, architectures or ARCHITECTURES, sources=len(versions) != 1)
             _set_modes(fresh)
             packed = bench / "vaultgate-layer.zip"
             archive.pack(fresh, packed)
@@ -187,20 +189,28 @@ def _say(
 
 
 def _set_modes(fresh: Path) -> None:
-    """Give every file the mode it shall have in /opt, whatever the umask is and however git checked it out."""
-    for file in archive.files(fresh):
-        file.chmod(_PROGRAM if file.relative_to(fresh).as_posix() in LAUNCHERS else _PLAIN)
+    """Give everything the mode it shall have in /opt, whatever the umask is and however git checked it out.
+
+    Folders too: an image that they are copied into runs under a user of Lambda's that owns none of them.
+    """
+    for path in (fresh, *fresh.rglob("*")):
+        program = path.relative_to(fresh).as_posix() in LAUNCHERS
+        path.chmod(_FOLDER if path.is_dir() else _PROGRAM if program else _PLAIN)
 
 
 def _place(fresh: Path, packed: Path, folder: Path, published: Path) -> None:
     """Put the new build where the old one was, unless they are the same."""
-    if _contents(folder) != _contents(fresh):
-        # A folder can't be renamed over a full one. Killed between the two, the next build finds no layer and makes one.
-        if folder.exists():
-            folder.rename(fresh.parent / "old")
-        fresh.rename(folder)
-    packed.replace(published)
+    same = _contents(folder) == _contents(fresh)
+    with uninterrupted():
+        if not same:
+            # A folder can't be renamed over a full one. Killed between the two, the next build finds no layer and makes one.
+            if folder.exists():
+                folder.rename(fresh.parent / "old")
+            fresh.rename(folder)
+        packed.replace(published)
 
 
 def _contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(file.relative_to(folder)): (archive.mode(file), file.read_bytes()) for file in archive.files(folder)}
+    """Modes and bytes; nothing of a folder that isn't there."""
+    there = (folder, *folder.rglob("*")) if folder.is_dir() else ()
+    return {str(one.relative_to(folder)): (archive.mode(one), one.read_bytes() if one.is_file() else b"") for one in there}

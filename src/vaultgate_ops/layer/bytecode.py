@@ -50,7 +50,9 @@ def compile_modules(opt: Path, interpreters: Sequence[Interpreter], environ: Map
                 compiler.kill()
     for one, compiler, text in zip(interpreters, compilers, said, strict=True):
         if compiler.returncode:
-            raise CheckFailed(f"Python {one.version} can't compile the extension: {text.strip()}")
+            raise CheckFailed(
+                f"Python {one.version} can't compile the extension: {text.strip()}", "Mend that module; nothing was built."
+            )
     # An interpreter without -OO looks for the plain name; with it, it would find no bytecode of its own standard library.
     for file in opt.rglob("*.opt-2.pyc"):
         file.rename(file.with_name(file.name.replace(".opt-2", "")))

@@ -2,7 +2,8 @@
 
 Rules: bytecode belongs to one minor version of CPython, so every version that Lambda runs is looked for: the running
 interpreter, then ``PATH``, then pyenv's versions. A candidate is asked what it is; its name proves nothing (pyenv's shims
-carry the names of versions that are switched off). Alphas and betas don't count: their bytecode is no release's.
+carry the names of versions that are switched off). Alphas and betas don't count: their bytecode is no release's. A candidate's
+is, and it says that it is one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 """Lambda's Python runtimes that the extension supports, oldest first."""
 
-_ASK = "import sys; v = sys.version_info; print(sys.implementation.name, '%d.%d' % v[:2], v.releaselevel, '%d.%d.%d' % v[:3])"
+_ASK = """import sys
+v = sys.version_info
+candidate = "rc%d" % v.serial if v.releaselevel == "candidate" else ""
+print(sys.implementation.name, "%d.%d" % v[:2], v.releaselevel, "%d.%d.%d" % v[:3] + candidate)"""
 _ANSWER_S = 20.0
 
 
@@ -32,7 +36,7 @@ class Interpreter:
     Attributes:
         version: major and minor, such as ``3.12``.
         path: the executable.
-        release: with the third number, such as ``3.12.4``: the next one may compile otherwise.
+        release: with the third number, such as ``3.12.4`` or ``3.15.0rc1``: the next one may compile otherwise.
     """
 
     version: str

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaultgate_ops.errors import Missing
+from vaultgate_ops.errors import CheckFailed, Missing
+from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.layer import sbom
 from vaultgate_ops.layer.archive import sha256
 from vaultgate_ops.layer.assembly import build
@@ -67,7 +68,7 @@ def release(
 
     Raises:
         Missing: an interpreter isn't here, or the folder can't be written; nothing was made.
-        CheckFailed: as `build`.
+        CheckFailed: as `build`, or another build replaced a zip that was on its way here.
     """
     found = {one.version for one in find_interpreters(environ)}
     missing = [version for version in versions if version not in found]
@@ -78,22 +79,36 @@ def release(
         )
     layers = [build(checkout, environ, reporter, (), chosen, trial=trial) for chosen in ((), *((one,) for one in ARCHITECTURES))]
     folder = checkout / "build/release"
-    with tempfile.TemporaryDirectory(prefix=".release-", dir=folder.parent) as bench:
-        fresh = Path(bench) / "release"
-        fresh.mkdir()
-        for layer in layers:
-            _put(layer, fresh, made)
-        files = {file.name: sha256(file) for file in sorted(fresh.iterdir())}
-        lines = [f"{digest}  {name}\n" for name, digest in files.items()]
-        (fresh / SUMS).write_text("".join(lines), encoding="ascii")
-        if folder.exists():
-            folder.rename(Path(bench) / "old")
-        fresh.rename(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".release-", dir=folder.parent) as bench:
+            fresh = Path(bench) / "release"
+            fresh.mkdir()
+            for layer in layers:
+                _put(layer, fresh, made)
+            files = {file.name: sha256(file) for file in sorted(fresh.iterdir())}
+            lines = [f"{digest}  {name}\n" for name, digest in files.items()]
+            (fresh / SUMS).write_text("".join(lines), encoding="ascii")
+            with uninterrupted():
+                if folder.exists():
+                    folder.rename(Path(bench) / "old")
+                fresh.rename(folder)
+    except OSError as error:
+        where = error.filename or folder
+        raise Missing(
+            f"The release can't be put together: {where}: {error.strerror}.", "Free some space, or mend the folder's rights."
+        ) from error
     return Release(folder, tuple(layers), files)
 
 
 def _put(layer: Layer, folder: Path, made: datetime) -> None:
-    """A zip under the release's name, and its bill beside it."""
+    """A zip under the release's name, and its bill beside it.
+
+    Raises:
+        CheckFailed: it isn't the one that was built and tried.
+    """
     name = layer.archive.stem.replace("vaultgate-layer", f"vaultgate-layer-{layer.manifest.version}")
-    shutil.copyfile(layer.archive, folder / f"{name}.zip")
-    (folder / f"{name}.cdx.json").write_text(sbom.bill(layer.archive, made), encoding="utf-8")
+    copy = folder / f"{name}.zip"
+    shutil.copyfile(layer.archive, copy)
+    if sha256(copy) != layer.sha256:
+        raise CheckFailed(f"Another build replaced {layer.archive}.", "Give the command again, with no other build beside it.")
+    (folder / f"{name}.cdx.json").write_text(sbom.bill(copy, made), encoding="utf-8")

@@ -200,7 +200,7 @@ class _Life:
         self._log.seek(0)
         said = self._log.read().decode(errors="replace").strip()
         told = f"The layer does not pass its trial under Python {self._interpreter.release}: {what}."
-        return CheckFailed(f"{told} {said}".strip(), "Nothing was built; the last layer is still there.")
+        return CheckFailed(f"{told} {said}".strip(), "Mend what it says; nothing was built, the last layer is as it was.")
 
     def _kill(self) -> None:
         with self._process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,23 @@ def make_checkout(folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return folder
+
+
+PRETENDING = """\
+#!/bin/sh
+exec {python} -c 'import collections, sys
+sys.version_info = collections.namedtuple("Release", "major minor micro releaselevel serial")({numbers}, "{level}", {serial})
+exec(sys.argv[-1])' "$@"
+"""
+
+
+def pretending(program: Path, numbers: tuple[int, int, int], level: str, serial: int) -> Path:
+    """Write the running interpreter under another name, which takes itself for another release when it is asked."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    named = ", ".join(str(number) for number in numbers)
+    program.write_text(PRETENDING.format(python=sys.executable, numbers=named, level=level, serial=serial))
+    program.chmod(0o700)
+    return program
 
 
 def build(

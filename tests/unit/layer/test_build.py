@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.layer.checkout import LAUNCHERS, MODULES, build, make_checkout
+from tests.unit.layer.checkout import LAUNCHERS, MODULES, build, make_checkout, pretending
 
 from vaultgate_ops.errors import CheckFailed, Missing
 from vaultgate_ops.layer import manifest
@@ -69,9 +69,11 @@ def test_the_layer_holds_launchers_modules_bytecode_and_manifest_and_nothing_els
 
 
 def test_modes_are_those_of_opt_whatever_umask_and_checkout_say(checkout: Path, alone: dict[str, str]) -> None:
-    """The launchers are executable and everything is readable, in the folder and in the zip."""
+    """The launchers are executable and everything is readable, in the folder and in the zip; anybody can enter the folders."""
     with umask(0o077):
         built = build(checkout, alone)
+    folders = [built.folder, *(path for path in built.folder.rglob("*") if path.is_dir())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o755}
     modes = {place: mode for place, (mode, _) in tree(built.folder).items()}
     assert {modes.pop(launcher) for launcher in LAUNCHERS} == {"0o755"}
     assert set(modes.values()) == {"0o644"}
@@ -184,7 +186,7 @@ def test_a_build_that_comes_out_the_same_leaves_the_old_one_in_place(checkout: P
     assert (checkout / "build/layer/extensions/vaultgate").stat().st_ino == before
 
 
-@pytest.mark.parametrize("damage", ["edited", "mode", "extra", "gone"])
+@pytest.mark.parametrize("damage", ["edited", "mode", "extra", "closed", "gone"])
 def test_a_damaged_layer_is_mended(checkout: Path, alone: dict[str, str], damage: str) -> None:
     """Whatever somebody did to build/layer, the next build makes it right."""
     folder = build(checkout, alone).folder
@@ -195,10 +197,20 @@ def test_a_damaged_layer_is_mended(checkout: Path, alone: dict[str, str], damage
         (folder / "extensions/vaultgate").chmod(0o644)
     elif damage == "extra":
         (folder / "extensions/other").touch()
+    elif damage == "closed":
+        (folder / "extensions").chmod(0o700)
     else:
         shutil.rmtree(folder)
     build(checkout, alone)
     assert tree(folder) == right
+    assert stat.S_IMODE((folder / "extensions").stat().st_mode) == 0o755
+
+
+def test_what_is_named_twice_is_named_once(checkout: Path, alone: dict[str, str]) -> None:
+    """`--python 3.13 --python 3.13` is a layer for one runtime, and an architecture isn't declared twice."""
+    built = build(checkout, alone, versions=[RUNNING] * 2, architectures=["arm64"] * 2)
+    assert built.folder.name == f"layer-python{RUNNING}-arm64"
+    assert (built.manifest.sources, built.manifest.architectures) == (False, ("arm64",))
 
 
 def test_a_changed_source_changes_the_layer(checkout: Path, alone: dict[str, str]) -> None:
@@ -333,16 +345,40 @@ def test_a_build_folder_that_cannot_be_written_is_one_sentence(checkout: Path, a
         build(checkout, alone)
 
 
-def test_sam_builds_the_same_layer(checkout: Path, alone: dict[str, str], tmp_path: Path) -> None:
-    """The Makefile that SAM calls leaves byte for byte what our own build leaves."""
-    artifacts = tmp_path / "artifacts"
-    subprocess.run(
-        ["make", "build-VaultgateLayer", f"ARTIFACTS_DIR={artifacts}", f"PYTHONS={sys.executable} no-such-python"],
+def sam(checkout: Path, artifacts: Path, pythons: str) -> subprocess.CompletedProcess[str]:
+    """What SAM does, in a shell in which somebody has variables of Python's."""
+    return subprocess.run(
+        ["make", "build-VaultgateLayer", f"ARTIFACTS_DIR={artifacts}", f"PYTHONS={pythons}"],
         cwd=checkout / "extension",
-        check=True,
+        env=os.environ | {"PYTHONPYCACHEPREFIX": str(artifacts.with_name("elsewhere"))},
+        check=False,
         capture_output=True,
+        text=True,
     )
-    assert tree(artifacts) == tree(build(checkout, alone).folder)
+
+
+def test_sam_builds_the_same_layer(checkout: Path, alone: dict[str, str], tmp_path: Path) -> None:
+    """The Makefile that SAM calls leaves byte for byte what our own build leaves; an alpha's bytecode isn't in it."""
+    alpha = pretending(tmp_path / "bin/python", sys.version_info[:3], "alpha", 1)
+    made = sam(checkout, tmp_path / "artifacts", f"{alpha} {sys.executable} no-such-python")
+    assert made.returncode == 0, made.stderr
+    assert tree(tmp_path / "artifacts") == tree(build(checkout, alone).folder)
+
+
+def test_sam_without_any_python_says_that_there_is_no_bytecode(checkout: Path, tmp_path: Path) -> None:
+    """The layer is one, and its manifest names no interpreter."""
+    made = sam(checkout, tmp_path / "artifacts", "no-such-python")
+    assert (made.returncode, bytecode(tmp_path / "artifacts")) == (0, {})
+    assert "No Python of 3.11 to 3.14 here (no-such-python): no bytecode" in made.stderr
+    assert '"bytecode": {}' in (tmp_path / "artifacts" / manifest.NAME).read_text()
+
+
+def test_sam_does_not_build_what_has_no_version(checkout: Path, tmp_path: Path) -> None:
+    """As our own build: nobody could tell its artefacts apart."""
+    (checkout / "extension" / PACKAGE / "__init__.py").write_text("")
+    made = sam(checkout, tmp_path / "artifacts", sys.executable)
+    assert made.returncode == 2
+    assert "names no __version__" in made.stderr
 
 
 def test_the_makefile_without_sam_says_so(checkout: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from tests.unit.layer.checkout import pretending
+
 from vaultgate_ops.layer.interpreters import VERSIONS, find_interpreters
 
 RUNNING = "{}.{}".format(*sys.version_info)
@@ -59,6 +61,14 @@ def test_an_interpreter_is_believed_not_its_name(tmp_path: Path) -> None:
     }.items():
         program(tmp_path / f".pyenv/versions/{OTHER}.{version}/bin/python{OTHER}", script)
     assert OTHER not in found({"PATH": "", "HOME": str(tmp_path)})
+
+
+def test_a_candidate_says_that_it_is_one(tmp_path: Path) -> None:
+    """What it compiled isn't taken for the release's: the manifest names it as it names itself."""
+    major, minor = (int(number) for number in OTHER.split("."))
+    pretending(tmp_path / "bin" / f"python{OTHER}", (major, minor, 0), "candidate", 2)
+    environ = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+    assert {one.version: one.release for one in find_interpreters(environ)}[OTHER] == f"{OTHER}.0rc2"
 
 
 def test_an_interpreter_is_asked_with_the_environment_that_was_given(tmp_path: Path) -> None:

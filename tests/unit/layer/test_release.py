@@ -17,7 +17,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from tests.unit.layer.checkout import build, untried
 
-from vaultgate_ops.errors import Missing, UsageProblem
+from vaultgate_ops.errors import CheckFailed, Missing, UsageProblem
 from vaultgate_ops.layer import VERSIONS, manifest
 from vaultgate_ops.layer.interpreters import find_interpreters
 from vaultgate_ops.layer.releasing import release
@@ -26,7 +26,11 @@ from vaultgate_ops.local import paths
 from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from vaultgate_ops.clock import Clock
+    from vaultgate_ops.errors import OpsError
+    from vaultgate_ops.layer import Interpreter
 
 RUNNING, RELEASE = "{}.{}".format(*sys.version_info), "{}.{}.{}".format(*sys.version_info)
 MADE = datetime(2026, 11, 21, tzinfo=UTC)
@@ -131,6 +135,31 @@ def test_a_release_can_be_made_again(checkout: Path, alone: dict[str, str]) -> N
     again = release(checkout, alone, Silent(), MADE, versions=[RUNNING], trial=untried)
     assert again.files == first.files
     assert not (again.folder / "notes.txt").exists()
+
+
+def replace(zipped: Path) -> None:
+    """As a build of other sources would."""
+    with zipfile.ZipFile(zipped, "a") as packed:
+        packed.writestr("another", "")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "kind", "said"),
+    [(replace, CheckFailed, r"Another build replaced .*vaultgate-layer\.zip"), (Path.unlink, Missing, "No such file")],
+    ids=["replaced", "gone"],
+)
+def test_a_release_holds_what_was_tried_and_nothing_else(
+    checkout: Path, alone: dict[str, str], meanwhile: Callable[[Path], None], kind: type[OpsError], said: str
+) -> None:
+    """Another build at the same time that replaces a zip, or somebody who tidies up, ends it: there is no release."""
+
+    def beside(opt: Path, _interpreters: Sequence[Interpreter]) -> None:
+        if '["arm64"]' in (opt / manifest.NAME).read_text():
+            meanwhile(checkout / "build/vaultgate-layer.zip")
+
+    with pytest.raises(kind, match=said):
+        release(checkout, alone, Silent(), MADE, versions=[RUNNING], trial=beside)
+    assert not [path for path in (checkout / "build").iterdir() if "release" in path.name]
 
 
 def test_a_release_without_one_of_the_runtimes_is_refused() -> None:
