@@ -19,6 +19,7 @@ from vaultgate.http1 import answer_bytes
 from vaultgate.model import Answer, Origin, Request, TlsSettings
 from vaultgate.transport import Connections
 from vaultgate.values import origin
+from vaultgate_ops.doctor.probes.network import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,15 @@ def test_a_port_where_nobody_listens(diagnosed: Diagnose) -> None:
         ("tcp.refused", "error", "database"),
         ("tcp.refused", "note", "STS"),
     }
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [("10.1.2.3", True), ("127.0.0.1", True), ("100.64.0.9", True), ("fd00::1", True), ("52.94.1.2", False), ("2600::1", False)],
+)
+def test_which_addresses_are_private(address: str, private: bool) -> None:  # noqa: FBT001 - a table
+    """Those that a VPC may have, its second ranges included."""
+    assert is_private(address) == private
 
 
 @pytest.mark.parametrize(

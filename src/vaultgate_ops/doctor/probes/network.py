@@ -60,22 +60,23 @@ def lookup(place: Place, clock: Clock, deadline: float) -> Lookup:
 def dial(seen: Lookup, clock: Clock, deadline: float, *, in_function: bool) -> Dialled:
     """Dial all addresses at once."""
     attempts: dict[str, Attempt] = {}
+    began = clock.steady()
 
     def one(address: str) -> None:
-        began = clock.steady()
         outcome = "open"
         try:
             socket.create_connection((address, seen.place.port), timeout=_left(clock, deadline)).close()
         except OSError as error:
             outcome = _outcome(error)
-        attempts[address] = Attempt(address, _private(address), outcome, clock.steady() - began)
+        attempts[address] = Attempt(address, is_private(address), outcome, clock.steady() - began)
 
     threads = [threading.Thread(target=one, args=(address,), name="dial", daemon=True) for address in seen.addresses]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(_left(clock, deadline) + 0.1)
-    late = {address: Attempt(address, _private(address), "timeout", STEP_S) for address in seen.addresses}
+    took_s = clock.steady() - began
+    late = {address: Attempt(address, is_private(address), "timeout", took_s) for address in seen.addresses}
     return Dialled(seen.place, tuple((late | attempts).values()), in_function)
 
 
@@ -86,8 +87,10 @@ def _outcome(error: OSError) -> str:
     return "no-route" if error.errno in _NO_ROUTE else error.strerror or type(error).__name__
 
 
-def _private(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_private
+def is_private(address: str) -> bool:
+    """Whether an address is one that a VPC may have, rather than one of the Internet's."""
+    # Also 100.64.0.0/10, which VPCs have as second ranges and Python doesn't call private.
+    return not ip_address(address.partition("%")[0]).is_global
 
 
 def handshake(place: Place, tls: TlsSettings | None, clock: Clock, deadline: float) -> Handshake:
