@@ -121,24 +121,40 @@ def test_a_release_is_attested_before_it_leaves_the_job_that_built_it() -> None:
     assert attested == "build/release/*"
 
 
+SOURCES = '"""About."""\n\n__version__ = "1.2.3"\n'
+
+
 @pytest.mark.parametrize(
-    ("tag", "changelog", "code"),
+    ("tag", "sources", "changelog", "code"),
     [
-        ("v1.2.3", "## Unreleased\n\n## 1.2.3 - 2026-12-01\n", 0),
-        ("v1.2.4", "## Unreleased\n\n## 1.2.4 - 2026-12-01\n", 1),
-        ("v1.2.3", "## Unreleased\n", 1),
+        pytest.param("v1.2.3", SOURCES, "## Unreleased\n\n## 1.2.3 - 2026-12-01\n", 0, id="same"),
+        pytest.param("v1.2.4", SOURCES, "## Unreleased\n\n## 1.2.4 - 2026-12-01\n", 1, id="another version"),
+        pytest.param("v1.2.3", SOURCES.replace("1.2", "1-2"), "## 1.2.3 - 2026-12-01\n", 1, id="a dot is a dot"),
+        pytest.param(
+            "v1.2.3", '# __version__ = "1.2.3" was bad\n__version__ = "1.2.4"\n', "## 1.2.3 - 2026-12-01\n", 1, id="a comment"
+        ),
+        pytest.param("v1.2.3", SOURCES.replace("__v", "former__v"), "## 1.2.3 - 2026-12-01\n", 1, id="another name"),
+        pytest.param("v1.2.3", SOURCES, "## Unreleased\n", 1, id="not in the changelog"),
+        pytest.param("v1.2.3", SOURCES, "## 1.2.30 - 2026-12-01\n", 1, id="a longer one in the changelog"),
+        pytest.param("v1.2.3", SOURCES, "## 1x2x3 - 2026-12-01\n", 1, id="a dot is a dot in the changelog"),
+        pytest.param("v1.2.3", SOURCES, "## 1.2.3\n", 1, id="no day"),
+        pytest.param("v1.2.3", SOURCES, "### 1.2.3 - 2026-12-01\n", 1, id="no section"),
     ],
 )
-def test_a_tag_that_is_not_the_version_is_no_release(tmp_path: Path, tag: str, changelog: str, code: int) -> None:
+def test_a_tag_that_is_not_the_version_is_no_release(tmp_path: Path, tag: str, sources: str, changelog: str, code: int) -> None:
     """The step that compares them, run as a runner would: the sources' version and the changelog must both have the tag's."""
-    (script,) = [step["run"] for step in steps(GITHUB / "workflows/release.yml") if "__version__" in step.get("run", "")]
+    (step,) = [step for step in steps(GITHUB / "workflows/release.yml") if "__version__" in step.get("run", "")]
+    assert "shell" not in step
     package = tmp_path / "extension/python/vaultgate"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text('"""About."""\n\n__version__ = "1.2.3"\n')
+    (package / "__init__.py").write_text(sources)
     (tmp_path / "CHANGELOG.md").write_text(changelog)
-    command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
     done = subprocess.run(
-        command, cwd=tmp_path, env={"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag}, capture_output=True, check=False
+        ["bash", "-e", "-c", step["run"]],  # a runner's default shell
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag},
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == code
 
@@ -159,6 +175,14 @@ def test_the_hooks_are_the_projects_own_tools() -> None:
         assert hook["language"] == "system"
         program, *rest = hook["entry"].split()
         assert (program == "make" and set(rest) <= VERBS) or (checkout() / program).is_file()
+
+
+def test_every_hook_is_put_where_it_runs() -> None:
+    """`pre-commit install` alone installs the kind of hook that each one is for; none runs at two moments."""
+    document = parsed(checkout() / ".pre-commit-config.yaml")
+    stages = [hook.get("stages", document["default_stages"]) for hook in document["repos"][0]["hooks"]]
+    assert {stage for at in stages for stage in at} == set(document["default_install_hook_types"])
+    assert all(len(at) == 1 for at in stages)
 
 
 def test_the_changelog_begins_with_what_is_not_released() -> None:
