@@ -181,6 +181,14 @@ def test_a_region_that_is_down_is_named_and_the_same_command_goes_on(publish: Pu
     assert aws.written() == [THERE]
 
 
+def test_who_shares_with_nobody_needs_no_right_to_policies(publish: Publish, aws: LambdaRegions) -> None:
+    """Neither the first run nor the next asks for a version's policy, as docs/layer.md says of the actions that are needed."""
+    for _ in range(2):
+        assert publish(*regions(HERE)).returncode == 0
+    assert aws.calls
+    assert not [path for _, _, path in aws.calls if path.endswith("/policy")]
+
+
 def test_another_artefact_becomes_the_next_version(publish: Publish, aws: LambdaRegions, name: str, tmp_path: Path) -> None:
     """A zip with other bytes is another version; the newest is what counts."""
     assert publish(*regions(HERE)).returncode == 0

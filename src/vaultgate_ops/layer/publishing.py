@@ -195,7 +195,8 @@ def _publish(order: Order, client: LambdaClient, outcome: Outcome, *, dry_run: b
         outcome.calls.append(("PublishLayerVersion", {**order.described, "CodeSha256": order.sha256}))
     else:
         outcome.arn, version = there
-        shared = _shared(order.name, there[1], client)
+        if order.share:
+            shared = _shared(order.name, there[1], client)
     for whom in order.share:
         grant = _grant(whom)
         if grant["StatementId"] in shared:
