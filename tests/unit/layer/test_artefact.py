@@ -14,13 +14,17 @@ import pytest
 from tests.unit.layer.checkout import LAUNCHERS, build
 
 import vaultgate
+from vaultgate_ops import layer
 from vaultgate_ops.errors import CheckFailed, Missing
-from vaultgate_ops.layer import ARCHITECTURES, Manifest, manifest
+from vaultgate_ops.layer import ARCHITECTURES, Manifest, archive, manifest
 from vaultgate_ops.layer.interpreters import find_interpreters
 from vaultgate_ops.local import paths
+from vaultgate_ops.reporting import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from vaultgate_ops.layer import Interpreter
 
 RUNNING, RELEASE = "{}.{}".format(*sys.version_info), "{}.{}.{}".format(*sys.version_info)
 EXTENSION = Path(__file__).parents[3] / "extension"
@@ -61,9 +65,9 @@ def test_a_layer_for_one_architecture_differs_in_its_declaration_alone(
     assert contents(one.archive) == contents(both.archive)
 
 
-def contents(archive: Path) -> dict[str, bytes]:
+def contents(zipped: Path) -> dict[str, bytes]:
     """A zip's files but for the manifest."""
-    with zipfile.ZipFile(archive) as packed:
+    with zipfile.ZipFile(zipped) as packed:
         return {name: packed.read(name) for name in packed.namelist() if name != manifest.NAME}
 
 
@@ -80,13 +84,13 @@ def test_no_file_of_the_layer_is_machine_code() -> None:
 
 def test_the_real_layer_holds_every_module_with_its_bytecode_and_nothing_else() -> None:
     """By name and permission bits: two programs, the manifest, the package's modules and what each interpreter made of them."""
-    archive = paths.build_folder() / "vaultgate-layer.zip"
+    zipped = paths.build_folder() / "vaultgate-layer.zip"
     modules = [file.relative_to(EXTENSION) for file in (EXTENSION / "python/vaultgate").rglob("*.py")]
-    tags = [f"cpython-{version.replace('.', '')}" for version in manifest.read(archive).bytecode]
+    tags = [f"cpython-{version.replace('.', '')}" for version in manifest.read(zipped).bytecode]
     compiled = [module.parent / f"__pycache__/{module.stem}.{tag}.pyc" for module in modules for tag in tags]
     expected = dict.fromkeys((str(path) for path in (*modules, *compiled)), 0o100644) | {manifest.NAME: 0o100644}
     expected |= dict.fromkeys(LAUNCHERS, 0o100755)
-    with zipfile.ZipFile(archive) as packed:
+    with zipfile.ZipFile(zipped) as packed:
         assert {entry.filename: entry.external_attr >> 16 for entry in packed.infolist()} == expected
 
 
@@ -113,6 +117,32 @@ def test_the_real_layer_can_be_built_again(tmp_path: Path, order: type[Iterable[
     built = place / "build/vaultgate-layer.zip"
     assert done.stdout.strip() == sha256sum(built)
     assert done.stdout.strip() == sha256sum(paths.build_folder() / "vaultgate-layer.zip")
+
+
+def test_who_builds_does_not_show_in_the_bytecode(
+    checkout: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither variables of Python's nor a module beside them that is named as one of the standard library's."""
+    usual = build(checkout, alone).sha256
+    (tmp_path / "compileall.py").write_text("raise SystemExit('wrong compileall')\n")
+    monkeypatch.chdir(tmp_path)
+    theirs = {"PYTHONPYCACHEPREFIX": str(tmp_path / "elsewhere"), "PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nonexistent"}
+    assert build(checkout, alone | theirs).sha256 == usual
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_trial_has_a_copy_of_its_own(checkout: Path, alone: dict[str, str]) -> None:
+    """It is handed the zip, unpacked with its modes; what it leaves there is in no layer."""
+    seen: list[dict[str, int]] = []
+
+    def untidy(opt: Path, _interpreters: Sequence[Interpreter]) -> None:
+        seen.append({str(file.relative_to(opt)): archive.mode(file) for file in archive.files(opt)})
+        (opt / "left").touch()
+
+    built = layer.build(checkout, alone, Silent(), trial=untidy)
+    assert seen == [{str(file.relative_to(built.folder)): archive.mode(file) for file in archive.files(built.folder)}]
+    assert "left" not in seen[0]
+    assert "left" not in contents(built.archive)
 
 
 def sha256sum(file: Path) -> str:
