@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.rotation.api_keys.functions import Surprised
+from vaultgate_ops.rotation.api_keys.retirement import label, prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Tokens:
     def create(self, keys: Keys) -> Mapping[str, Any]:
         self._note("create")
         self._end(keys, {keys.current["key_id"]})
-        made = self._ask("POST", "/v1/keys", keys.current, {"name": f"mine-{keys.token}"})
+        made = self._ask("POST", "/v1/keys", keys.current, {"name": label(keys.secret_id, keys.token)})
         return self._gives("create", {"key": made["secret"], "key_id": made["id"]}, keys.current)
 
     def verify(self, value: Mapping[str, Any]) -> bool:
@@ -54,7 +55,7 @@ class Tokens:
     def _end(self, keys: Keys, keep: set[str]) -> bool:
         former = {keys.previous["key_id"]} if keys.previous else set()
         live = {key["id"]: key["name"] for key in self._ask("GET", "/v1/keys", keys.current, None)["keys"]}
-        orphans = {key for key, name in live.items() if name.startswith("mine-")} - keep - former
+        orphans = {key for key, name in live.items() if name.startswith(prefix(keys.secret_id))} - keep - former
         if orphans - keys.doubted:
             raise Surprised(*orphans)
         ending = live.keys() & (orphans | former) - keep

@@ -8,15 +8,15 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from vaultgate_ops.local.key_api import KeyApi
 from vaultgate_ops.local.paths import checkout
 from vaultgate_ops.rotation.api_keys import plugin
-from vaultgate_ops.rotation.api_keys.functions import Surprised
+from vaultgate_ops.rotation.api_keys.functions import Keys, Surprised
+from vaultgate_ops.rotation.api_keys.retirement import label
 
 if TYPE_CHECKING:
     import pytest
     from tests.rotation.keys import KeyBed
-
-    from vaultgate_ops.local.key_api import KeyApi
 
 
 def example(language: str) -> str:
@@ -83,8 +83,21 @@ def test_the_plugin(key_bed: KeyBed, monkeypatch: pytest.MonkeyPatch) -> None:
         assert written.__dict__["Surprised"] is Surprised
         account.rotate(2)
         account.drop_previous()
-        account.keys.api.add("rotated-orphan")
+        orphan = account.keys.api.add(label(account.arn, "orphan"))
         account.rotate()
-        assert sorted(key.name.startswith("rotated-") for key in account.keys.api.live) == [True, True]
-        assert "rotated-orphan" not in {key.name for key in account.keys.api.live}
+        assert account.state().live == ("N-0", "N-1")
+        assert orphan not in account.keys.api.live
         assert account.admits_current()
+
+
+def test_the_plugin_with_two_secrets_of_one_account(key_bed: KeyBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither takes the other's key for an orphan of its own."""
+    billing, api, written = ModuleType("billing"), KeyApi(key_bed.clock, limit=4), ModuleType("billing_keys")
+    billing.Client = library(api)  # type: ignore[attr-defined] - it is made here
+    monkeypatch.setitem(sys.modules, "billing", billing)
+    exec(compile(example("python"), "billing_keys", "exec"), written.__dict__)  # noqa: S102 - our own page's example
+    keys, first = written.__dict__["BillingKeys"](), first_of(api)
+    others = keys.create(Keys("arn:of:another", "1", first))
+    made = keys.create(Keys("arn:of:it", "1", first))
+    assert not keys.retire(Keys("arn:of:it", "", made))
+    assert {others["key_id"], made["key_id"]} < {key.key_id for key in api.live}
