@@ -24,8 +24,8 @@ NEEDS = "Lambda's Python runtime, or Python 3.11 or newer in the image"
 @pytest.fixture
 def programs() -> Iterator[Path]:
     """What a runtime's image has on PATH, without any Python: this machine's programs but those."""
-    # Not below /tmp: the sandbox has one of its own, and needs programs before it has it.
-    with tempfile.TemporaryDirectory(prefix="without-python-", dir=paths.build_folder()) as place:
+    # Not below /tmp, where a checkout may be, too: the sandbox has one of its own, and needs programs before it has it.
+    with tempfile.TemporaryDirectory(prefix="without-python-", dir="/var/tmp") as place:
         folder = Path(place)
         for program in Path("/usr/bin").iterdir():
             if not program.name.startswith(("python", "pypy")):
