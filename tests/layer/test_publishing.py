@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -36,6 +37,9 @@ ZIP = paths.build_folder() / "vaultgate-layer.zip"
 HERE, THERE, FAR = "eu-central-1", "us-east-1", "ap-southeast-2"
 
 
+PROGRAM = [Path(sys.executable).with_name("vaultgate"), "layer", "publish"]
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaRegions]:
     """AWS Lambda; each test publishes a layer of its own."""
@@ -47,6 +51,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaRegions]
 def aws(service: LambdaRegions) -> LambdaRegions:
     """The same, with every region up and no call counted."""
     service.down.clear()
+    service.silent.clear()
     service.calls.clear()
     return service
 
@@ -64,14 +69,8 @@ def publish(aws: LambdaRegions, name: str) -> Publish:
     def run(
         *arguments: str, keys: tuple[str, str] = PUBLISHER, answer: str | None = None, **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": aws.endpoint,
-            "AWS_ACCESS_KEY_ID": keys[0],
-            "AWS_SECRET_ACCESS_KEY": keys[1],
-            **environ,
-        }
-        command = [Path(sys.executable).with_name("vaultgate"), "layer", "publish", "--name", name, *arguments]
+        environment = as_identity(aws, keys) | environ
+        command = [*PROGRAM, "--name", name, *arguments]
         with ExitStack() as stack:
             stdin = subprocess.DEVNULL
             if answer is not None:
@@ -84,6 +83,16 @@ def publish(aws: LambdaRegions, name: str) -> Publish:
             )
 
     return run
+
+
+def as_identity(aws: LambdaRegions, keys: tuple[str, str]) -> dict[str, str]:
+    """The environment of a command that asks the service in somebody's name."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_ACCESS_KEY_ID": keys[0],
+        "AWS_SECRET_ACCESS_KEY": keys[1],
+    }
 
 
 def regions(*names: str) -> list[str]:
@@ -179,6 +188,22 @@ def test_a_region_that_is_down_is_named_and_the_same_command_goes_on(publish: Pu
         [FAR, "already", "there", arn(FAR, name)],
     ]
     assert aws.written() == [THERE]
+
+
+def test_who_interrupts_hears_of_what_is_published(
+    aws: LambdaRegions, name: str, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    """Ctrl-C in the second region: the first one's version stands on stdout."""
+    aws.silent.add(THERE)
+    command = [*PROGRAM, "--name", name, *regions(HERE, THERE)]
+    with subprocess.Popen(
+        command, env=as_identity(aws, PUBLISHER), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as running:
+        eventually(lambda: any(region == THERE for region, _, _ in aws.calls))
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate()
+    assert [line.split() for line in said.splitlines()] == [[HERE, "published", arn(HERE, name)]]
+    assert running.returncode == 130
 
 
 def test_who_shares_with_nobody_needs_no_right_to_policies(publish: Publish, aws: LambdaRegions) -> None:

@@ -56,6 +56,7 @@ class LambdaRegions(ThreadingHTTPServer):
 
     Attributes:
         down: regions that answer 503.
+        silent: regions that answer nothing before `over` is set.
         calls: region, method and path of every request, in order.
     """
 
@@ -66,6 +67,8 @@ class LambdaRegions(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = behind
         self.down: set[str] = set()
+        self.silent: set[str] = set()
+        self.over = threading.Event()
         self.calls: list[tuple[str, str, str]] = []
 
     @property
@@ -111,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         keys = {access_key: (secret_key, "") for access_key, secret_key in (PUBLISHER, READER, AUTHOR)}
         line = (self.command, self.path)
         judge(self.headers, body, Clock().wall(), keys, region=region, service="lambda", line=line)
+        if region in self.server.silent:
+            self.server.over.wait()
         if region in self.server.down:
             raise Refusal(503, "ServiceException", "the region is down")
         if key == READER[0] and self.command != "GET":
@@ -142,6 +147,7 @@ def lambda_regions(folder: Path) -> Iterator[LambdaRegions]:
             try:
                 yield server
             finally:
+                server.over.set()
                 server.shutdown()
     finally:
         moto.stop()

@@ -59,11 +59,15 @@ def publish_layer(
     order = Order(name, archive or build_folder() / "vaultgate-layer.zip", tuple(dict.fromkeys(share)))
     if PUBLIC in share and not dry_run and not yes:
         _ask(name, chosen)
-    outcomes = publish(order, chosen, _clients(endpoint_url), speech.Spoken(), dry_run=dry_run)
-    if as_json:
-        speech.line(json.dumps([_document(outcome) for outcome in outcomes], indent=2))
-    else:
-        _tell(outcomes, dry_run=dry_run)
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in publish(order, chosen, _clients(endpoint_url), speech.Spoken(), dry_run=dry_run):
+            outcomes.append(outcome)  # noqa: PERF402 - one by one: whoever interrupts hears of those that are done
+    finally:
+        if as_json:
+            speech.line(json.dumps([_document(outcome) for outcome in outcomes], indent=2))
+        else:
+            _tell(outcomes, dry_run=dry_run)
     error = verdict(outcomes)
     if error:
         raise error
@@ -108,7 +112,7 @@ def _clients(endpoint_url: str) -> Clients:
 
 def _tell(outcomes: Sequence[Outcome], *, dry_run: bool) -> None:
     """A line for each region, and in a dry run the calls."""
-    width = max(len(outcome.region) for outcome in outcomes)
+    width = max((len(outcome.region) for outcome in outcomes), default=0)
     for outcome in outcomes:
         state = f"would be {outcome.state}" if dry_run and outcome.calls else outcome.state
         speech.line(f"{outcome.region:{width}}  {state:18}  {outcome.arn or '-'}")

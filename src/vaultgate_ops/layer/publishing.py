@@ -33,7 +33,7 @@ from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable, Usa
 from vaultgate_ops.layer import archive, manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -145,8 +145,8 @@ def check_regions(regions: Sequence[str]) -> tuple[str, ...]:
 
 def publish(
     order: Order, regions: Sequence[str], clients: Clients, reporter: Reporter, *, dry_run: bool = False
-) -> list[Outcome]:
-    """Publish to each region, one after the other.
+) -> Iterator[Outcome]:
+    """Publish to each region, one after the other; an outcome comes as soon as its region is done.
 
     Args:
         order: what.
@@ -155,7 +155,6 @@ def publish(
         reporter: hears which region is under way.
         dry_run: look, and do nothing.
     """
-    outcomes = []
     with reporter.task("Looking at regions" if dry_run else "Publishing", total=len(regions)) as task:
         for region in regions:
             task.describe(region)
@@ -165,9 +164,8 @@ def publish(
                     _publish(order, client, outcome, dry_run=dry_run)
             except (ClientError, BotoCoreError) as error:
                 outcome.problem = _translated(error)
-            outcomes.append(outcome)
             task.advance()
-    return outcomes
+            yield outcome
 
 
 def verdict(outcomes: Sequence[Outcome]) -> OpsError | None:
