@@ -176,6 +176,16 @@ def a_value_is_four_kilobytes_at_most(client: Any, name: str) -> None:
 
 
 @rule
+def a_value_fits_its_pattern(client: Any, name: str) -> None:
+    """Of a first version and of any other."""
+    more = {"AllowedPattern": "^o"}
+    put(client, name, "one", **more)
+    refused("ParameterPatternMismatchException", client.put_parameter, Name=name, Value="two", Overwrite=True, **more)
+    assert read(client, name) == ("one", 1)
+    put(client, name, "two", Overwrite=True)
+
+
+@rule
 def a_value_refers_to_nothing(client: Any, name: str) -> None:
     """Double braces are refused."""
     refused("ValidationException", client.put_parameter, Name=name, Value='{"a": "{{b}}"}', Type="SecureString")
@@ -253,6 +263,7 @@ MOTO_DIFFERS = {
     "without_a_key_it_is_the_accounts_own": "it keeps the key of the version before",
     "a_label_can_not_be_a_stage": "it takes AWSPENDING",
     "a_value_is_four_kilobytes_at_most": "it takes any length",
+    "a_value_fits_its_pattern": "it takes any value",
     "a_value_refers_to_nothing": "it takes double braces",
     "a_deep_name_is_refused": "it takes any depth",
 }

@@ -233,19 +233,43 @@ def test_a_plain_string_is_refused(bed: Bed, service: SimulatedParameterStore) -
 
 
 @pytest.mark.stack
-def test_a_labelled_version_that_is_in_the_way(bed: Bed, service: SimulatedParameterStore) -> None:
-    """After a hundred versions nothing can be put while the oldest has a label: the service's words say which it is."""
-    user = ParameterUser(bed, service, "dual")
+@pytest.mark.parametrize("strategy", ["dual", "single"])
+def test_what_would_keep_the_value_out_is_found_first(bed: Bed, service: SimulatedParameterStore, strategy: str) -> None:
+    """A label on the oldest of a hundred versions, a pattern that no new password fits: the server has heard of nothing yet."""
+    user = ParameterUser(bed, service, strategy)
+    put = {"Name": user.parameter, "Value": user.values[0], "Overwrite": True}
     user.client.label_parameter_version(Name=user.parameter, Labels=["first"])
-    for _ in range(99):
-        service.call("PutParameter", {"Name": user.parameter, "Value": user.values[0], "Overwrite": True})
-    with pytest.raises(RotationError, match="Version 1, the oldest version") as caught:
-        parameters(bed, user.client, Faults()).rotate(user.parameter, bed.clock.wall() + 1)
-    assert caught.value.code == "aws-refused"
+    for _ in range(98):
+        service.call("PutParameter", put)
+    service.call("PutParameter", {**put, "AllowedPattern": re.escape(login_of(user.values[0])[1])})
+    function = parameters(bed, user.client, Faults())
+    for code, says in (("parameter-full", "Version 1 of"), ("aws-refused", "ParameterPatternMismatch")):
+        with pytest.raises(RotationError, match=says) as caught:
+            function.rotate(user.parameter, float("inf"))
+        assert caught.value.code == code
+        assert not [name for name in service.names() if name == pending_name(user.parameter, 101)]
+        user.login(user.current)
+        user.client.label_parameter_version(Name=user.parameter, ParameterVersion=50, Labels=["first"])
+    service.call("PutParameter", put)
+    assert function.rotate(user.parameter, float("inf")) == "102"
     user.login(user.current)
-    user.client.label_parameter_version(Name=user.parameter, ParameterVersion=50, Labels=["first"])
-    assert parameters(bed, user.client, Faults()).rotate(user.parameter, 0) == "101"
-    user.login(user.current)
+
+
+@pytest.mark.stack
+def test_a_version_or_an_arn_is_no_name(bed: Bed, service: SimulatedParameterStore) -> None:
+    """An older value would be taken for the current one, which would then be ended."""
+    user = ParameterUser(bed, service, "dual")
+    user.rotate(2)
+    user.client.label_parameter_version(Name=user.parameter, ParameterVersion=2, Labels=["live"])
+    function = parameters(bed, user.client, Faults())
+    arn = user.client.get_parameter(Name=user.parameter)["Parameter"]["ARN"]
+    for name in (f"{user.parameter}:2", f"{user.parameter}:live", arn):
+        for act in (function.drop_previous, function.sweep, function.take_back, function.rehearse, function.describe):
+            with pytest.raises(RotationError, match="parameter-name"):
+                act(name)
+        with pytest.raises(RotationError, match="parameter-name"):
+            function.rotate(name, float("inf"))
+    assert user.works(-1)
 
 
 def staged(store: ParameterStore, name: str = "/app/db") -> dict[str, set[str]]:
@@ -310,8 +334,61 @@ def test_a_lost_answer_is_looked_up() -> None:
     client.label_parameter_version(Name="/app/db", ParameterVersion=1, Labels=["kept"])
     for number in range(3, 101):
         client.put_parameter(Name="/app/db", Value=str(number), Overwrite=True)
+    client.put_parameter(Name=pending_name("/app/db", 101), Value="new", Type="SecureString")
     with pytest.raises(RotationError, match="the oldest version"):
+        store.promote("/app/db", "101", None)
+
+
+def test_a_late_promotion_changes_nothing() -> None:
+    """What waited is current already, however often it was put; or somebody stored another value, which stays."""
+    service = SimulatedParameterStore(MovableClock())
+    client: Any = DirectClient(service)  # type: ignore[arg-type] - it serves any service
+    client.put_parameter(Name=pending_name("/app/db", 2), Value="two", Type="SecureString")
+    for value in ("one", "two", "two"):
+        client.put_parameter(Name="/app/db", Value=value, Type="SecureString", Overwrite=True)
+    store = ParameterStore(client, MovableClock())
+    store.promote("/app/db", "2", None)
+    assert client.get_parameter(Name="/app/db")["Parameter"]["Version"] == 3
+    client.put_parameter(Name="/app/db", Value="by hand", Overwrite=True)
+    with pytest.raises(RotationError, match="parameter-stray"):
         store.promote("/app/db", "2", None)
+    assert service.value("/app/db") == "by hand"
+
+
+class Meanwhile:
+    """A client that stores something else a moment before each version that is stored through it."""
+
+    def __init__(self, client: Any, value: str) -> None:
+        self._client, self._value, self.meta = client, value, client.meta
+
+    def __getattr__(self, operation: str) -> Any:
+        """A method of boto3's."""
+        return getattr(self._client, operation)
+
+    def put_parameter(self, **asked: Any) -> Any:
+        self._client.put_parameter(**{**asked, "Value": self._value})
+        return self._client.put_parameter(**asked)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_was_stored_at_the_same_moment_is_told(lost: bool) -> None:  # noqa: FBT001 - whether the answer was
+    """No condition can keep it from being overtaken; the same value twice, which a lost answer leaves, is no reason."""
+    service = SimulatedParameterStore(MovableClock())
+    client: Any = DirectClient(service)  # type: ignore[arg-type] - it serves any service
+    client.put_parameter(Name="/app/db", Value="one", Type="SecureString")
+    client.put_parameter(Name=pending_name("/app/db", 2), Value="two", Type="SecureString")
+    busy = Meanwhile(client, "by hand")
+    breakable = BreakableClient(busy, Faults(4 if lost else 0, Kind.ANSWER_LOST))
+    with pytest.raises(RotationError, match="version 2 of /app/db while version 3") as caught:
+        ParameterStore(breakable, MovableClock()).promote("/app/db", "2", None)
+    assert caught.value.code == "parameter-stray"
+    assert [service.value("/app/db"), client.get_parameter(Name="/app/db:2", WithDecryption=True)["Parameter"]["Value"]] == [
+        "two",
+        "by hand",
+    ]
+    client.put_parameter(Name=pending_name("/app/db", 4), Value="four", Type="SecureString")
+    ParameterStore(Meanwhile(client, "four"), MovableClock()).promote("/app/db", "4", None)
+    assert service.value("/app/db") == "four"
 
 
 def actions() -> set[str]:

@@ -184,6 +184,8 @@ class SimulatedParameterStore:
             )
         tier = asked.get("Tier") or (known.versions[known.latest].kept["Tier"] if known else "Standard")
         _check_value(value, tier)
+        if asked.get("AllowedPattern") and not re.search(asked["AllowedPattern"], value):
+            raise Refusal("ParameterPatternMismatchException", "Parameter value can't be validated against allowedPattern.")
         kept = {key: asked[key] for key in ("Description", "AllowedPattern", "DataType") if asked.get(key)}
         if known is None:
             known = self._created(asked)

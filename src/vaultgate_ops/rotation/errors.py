@@ -53,6 +53,10 @@ CODES: Mapping[str, Meaning] = {
         _FAILED, False, "whoever wrote AWSPENDING: only the password may differ; drop the version and rotate again"
     ),
     "parameter-plain": Meaning(_USAGE, False, "whoever stored the parameter: only a SecureString is rotated"),
+    "parameter-name": Meaning(
+        _USAGE, False, "whoever deploys: a parameter is named as such, without an ARN, a version or a label"
+    ),
+    "parameter-full": Meaning(_FAILED, False, "whoever labelled the oldest version: no new one can be stored until it is moved"),
     "parameter-stray": Meaning(
         _FAILED, False, "whoever stored the parameter while it was rotated: the message names the value that was overtaken"
     ),

@@ -6,7 +6,8 @@
 | AWSPENDING | N + 1, which isn't there yet: its value waits in a parameter of its own, ``/vaultgate-pending<name>/<N + 1>`` |
 | AWSPREVIOUS | the youngest one before N that has another value |
 
-Rules: whatever is put into the parameter is current at once, so nothing is put there but a value that has just logged in. The
+Rules: whatever is put into the parameter is current at once, so nothing is put there but a value that has just logged in; and
+what would keep it from being put there is found before the server hears of it, since with `single` it is the only one then. The
 pending parameter's name holds the number of the version that it will be: who creates it first wins, and who believes in an
 older N finds the name taken. It stays until the next rotation ends, as AWSPENDING stays on AWSCURRENT; so no name is taken again
 soon after its end, which the service doesn't allow. Labels are left to their users, and can't begin with AWS anyway. All that
@@ -16,6 +17,7 @@ Source: AWS Systems Manager API Reference, PutParameter, GetParameters, LabelPar
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,8 @@ PENDING_ROOT = "/vaultgate-pending"
 _SECURE = "SecureString"
 # GetParameters and DeleteParameters take ten names; so far back are values looked for that wait though they shouldn't.
 _MOST_NAMES = 10
+_MOST_VERSIONS = 100
+_NAME = re.compile(r"[\w./-]+", re.ASCII)
 _KEPT = ("Description", "KeyId", "AllowedPattern", "Tier", "DataType")
 
 
@@ -70,8 +74,13 @@ class ParameterStore(Api):
         """The stages that its versions would have.
 
         Raises:
-            RotationError: ``secret-missing``, ``parameter-plain``, ``parameter-stray``.
+            RotationError: ``parameter-name``, ``secret-missing``, ``parameter-plain``, ``parameter-stray``.
         """
+        if _NAME.fullmatch(secret_id) is None:
+            # By a version or a label an older value would be taken for the one that everybody uses.
+            raise RotationError(
+                "parameter-name", f"{secret_id!r} is no parameter's name.", "Give it without an ARN, a version or a label."
+            )
         latest = self._get(secret_id)
         # No version has another one's number: whoever looks for the first holder of AWSCURRENT finds the latest.
         labels = {str(latest.version): {CURRENT}}
@@ -101,8 +110,16 @@ class ParameterStore(Api):
 
     def put(self, secret_id: str, token: str, value: SecretValue, rotation_token: str) -> bool:  # noqa: ARG002 - the protocol's
         """Let a value wait; gives whether it was ours that was stored."""
-        kept = self._kept(secret_id)
-        alike = {name: kept[name] for name in ("KeyId", "Tier") if name in kept}
+        versions = self._versions(secret_id)
+        oldest, latest = versions[0], versions[-1]
+        if len(versions) >= _MOST_VERSIONS and oldest.get("Labels"):
+            labels = ", ".join(oldest["Labels"])
+            raise RotationError(
+                "parameter-full",
+                f"Version {oldest['Version']} of {secret_id}, the oldest of {_MOST_VERSIONS}, has the label {labels}.",
+                "Move it to a younger version: until then Parameter Store takes no new one.",
+            )
+        alike = {name: latest[name] for name in ("KeyId", "Tier", "AllowedPattern") if latest.get(name)}
         name = pending_name(secret_id, token)
         try:
             self.call(
@@ -121,18 +138,31 @@ class ParameterStore(Api):
 
     def promote(self, secret_id: str, token: str, former: str | None) -> None:  # noqa: ARG002 - the latest one is the former
         """Put the value that waits into the parameter, which makes it current; fine if it is so already."""
-        text = self._get(pending_name(secret_id, token)).text
-        kept = self._kept(secret_id)
+        number, text = int(token), self._get(pending_name(secret_id, token)).text
+        latest = self._versions(secret_id)[-1]
+        if latest["Version"] >= number:
+            if not self._are(secret_id, range(number, latest["Version"] + 1), text):
+                raise _stray(secret_id, number)
+            return
         # What waited for earlier versions goes before the one call that counts, so that nothing is left to do after it.
-        older = [pending_name(secret_id, number) for number in range(max(1, int(token) - _MOST_NAMES), int(token))]
+        older = [pending_name(secret_id, before) for before in range(max(1, number - _MOST_NAMES), number)]
         if older:
             self.call("delete_parameters", Names=older)
+        kept = {key: latest[key] for key in _KEPT if latest.get(key)}
         try:
-            self.call("put_parameter", Name=secret_id, Value=text, Type=_SECURE, Overwrite=True, **kept)
+            made = self.call("put_parameter", Name=secret_id, Value=text, Type=_SECURE, Overwrite=True, **kept)["Version"]
         except RotationError:
             # Perhaps only the answer was lost: then it is the latest, as soon as we can see it.
             if not self.eventually(lambda: self._get(secret_id).text == text):
                 raise
+            made = self._get(secret_id).version
+        # The service knows no condition to put on a version's number.
+        if not self._are(secret_id, range(number, made), text):
+            raise RotationError(
+                "parameter-stray",
+                f"Somebody stored version {number} of {secret_id} while version {made} was stored, the rotation's.",
+                "What logs in now is the rotation's; if the other one has to, store that again.",
+            )
 
     def withdraw(self, secret_id: str, token: str) -> None:
         """Delete a value that waits, so that the next rotation draws another."""
@@ -170,15 +200,19 @@ class ParameterStore(Api):
                 return version
         return None
 
-    def _kept(self, name: str) -> dict[str, Any]:
-        """What the next version shall have in common with the latest one, its value aside."""
-        latest: dict[str, Any] = {"Version": 0}
+    def _are(self, name: str, versions: range, text: str) -> bool:
+        """Whether all of them have this value, as soon as they can be seen."""
+        return self.eventually(lambda: all(self._was(name, version, text) for version in versions))
+
+    def _versions(self, name: str) -> list[dict[str, Any]]:
+        """All that there are, the latest one at the end, without their values."""
+        found: list[dict[str, Any]] = []
         more: dict[str, Any] = {}
         while True:
             answer = self.call("get_parameter_history", Name=name, **more)
-            latest = max([latest, *answer["Parameters"]], key=lambda one: one["Version"])
+            found += answer["Parameters"]
             if not answer.get("NextToken"):
-                return {key: latest[key] for key in _KEPT if latest.get(key)}
+                return sorted(found, key=lambda one: one["Version"])
             more = {"NextToken": answer["NextToken"]}
 
 
