@@ -202,8 +202,9 @@ def _resources(service: str, params: Mapping[str, Any]) -> list[str]:
     elif service == "s3":
         found = [f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")]
     elif service == "logs":
-        group = params.get("logGroupName") or params.get("logGroupNamePrefix") or "*"
-        stream = f"log-stream:{params['logStreamName']}" if "logStreamName" in params else "*"
+        # A listing is of none: "log-group::log-stream:" is what its refusals name, whatever prefix was asked for.
+        group = params.get("logGroupName", "")
+        stream = f"log-stream:{params.get('logStreamName', '')}"
         found = [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:{stream}"]
     elif service == "rds":
         found = [str(params.get("DBInstanceIdentifier") or params.get("DBClusterIdentifier"))]
