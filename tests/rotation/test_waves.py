@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ def test_an_interruption_between_two_waves() -> None:
 
 
 def test_an_interruption_in_a_wave() -> None:
-    """What is under way goes on to its end and counts, as does a failure among it."""
+    """What is under way goes on to its end and counts, as does a failure among it; another Ctrl-C changes nothing."""
     told: list[str] = []
     go_on, error = threading.Event(), OpsError("planted")
 
@@ -126,6 +127,7 @@ def test_an_interruption_in_a_wave() -> None:
         if text.startswith("rotated: arn0"):
             raise KeyboardInterrupt
         if text.startswith("interrupted"):
+            signal.raise_signal(signal.SIGINT)
             go_on.set()
 
     def rotate(arn: str) -> str:
@@ -136,7 +138,10 @@ def test_an_interruption_in_a_wave() -> None:
             raise error
         return "new"
 
-    outcome = run(plan(candidates(5), 3, 0, None), rotate, MovableClock(), 60, tell)
+    try:
+        outcome = run(plan(candidates(5), 3, 0, None), rotate, MovableClock(), 60, tell)
+    except KeyboardInterrupt:
+        pytest.fail("the second interruption ended the run without its account")
     assert outcome == Outcome({"arn0": "new", "arn2": "new"}, {"arn1": error}, ("arn3", "arn4"), interrupted=True)
 
 

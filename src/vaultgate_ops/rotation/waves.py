@@ -1,8 +1,8 @@
 """Many rotations in waves: a canary first, and no new ones once one has failed.
 
 Rules: what is under way is never broken off, so that at the end each secret was rotated, has failed, or wasn't begun, and this
-says which. It keeps no record of its own: whoever goes on gives the time at which the first run began, and what has a younger
-value than that is done.
+says which, however often somebody interrupts. It keeps no record of its own: whoever goes on gives the time at which the first
+run began, and what has a younger value than that is done.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import OpsError
+from vaultgate_ops.interruptions import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,13 +110,15 @@ def run(planned: Plan, rotate: Callable[[str], str], clock: Clock, pause_s: floa
                 if number > 1:
                     clock.sleep(pause_s)
                 tell(f"wave {number} of {len(waves)}: {len(wave)} of {sum(map(len, waves))}")
-                for arn in wave:
-                    begun[pool.submit(rotate, arn)] = arn
+                # Nothing may begin that isn't noted.
+                with uninterrupted():
+                    begun = {pool.submit(rotate, arn): arn for arn in wave}
                 _collect(begun, outcome, tell)
             except KeyboardInterrupt:
-                outcome.interrupted = True
-                tell("interrupted: what is under way goes on to its end")
-                _collect(begun, outcome, tell)
+                with uninterrupted():
+                    outcome.interrupted = True
+                    tell("interrupted: what is under way goes on to its end")
+                    _collect(begun, outcome, tell)
             if outcome.failed or outcome.interrupted:
                 break
     ended = {*outcome.rotated, *outcome.failed}
