@@ -142,6 +142,8 @@ def test_nobody_there() -> None:
     """No server, or no address at all."""
     door = Door(None, Clock())
     assert failure(door, call(f"https://127.0.0.1:{free_port()}")).code == "unreachable"
+    assert failure(door, call("https://[::1]")).code == "unreachable"  # and not port 1 of a host named ":"
+    assert failure(door, call("http://[::1]")).code == "unreachable"
     assert failure(door, call("https://no-such-host.invalid")).code == "host-unknown"
 
 

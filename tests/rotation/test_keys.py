@@ -199,6 +199,61 @@ def test_a_key_id_that_is_not_the_keys(account: Account) -> None:
     assert len(account.keys.api.live) == 2
 
 
+def test_a_key_that_was_put_back_without_its_id(account: Account, key_bed: KeyBed) -> None:
+    """An older key is current again, whatever id somebody left beside it: it isn't taken for an orphan."""
+    account.rotate(2)
+    older, newer = (json.loads(text) for text in account.values[-2:])
+    take_back(account, key_bed)
+    for wrong in (newer["key_id"], "k-0"):
+        account.store(key=older["key"], key_id=wrong)
+        key_bed.clock.advance(GRACE_S)
+        for end in (account.sweep, account.drop_previous):
+            with pytest.raises(RotationError, match="key_id is wrong"):
+                end()
+        begun = account.begin()
+        with pytest.raises(RotationError, match="key_id is wrong"):
+            account.step(begun, "createSecret")
+        key_bed.amazon.service.end(begun)
+        take_back(account, key_bed)
+        assert {key.key_id for key in account.keys.api.live} == {older["key_id"], newer["key_id"]}
+    account.store(key_id=older["key_id"])
+    assert account.drop_previous() == "swept"
+    assert [key.key_id for key in account.keys.api.live] == [older["key_id"]]
+
+
+def take_back(account: Account, key_bed: KeyBed) -> None:
+    """Take AWSPENDING off whatever has it: a value that is stored by hand doesn't."""
+    pending = key_bed.amazon.service.stages(account.secret)["AWSPENDING"]
+    key_bed.client.update_secret_version_stage(SecretId=account.secret, VersionStage="AWSPENDING", RemoveFromVersionId=pending)
+
+
+def test_a_former_id_that_means_another_key(account: Account) -> None:
+    """At another API, or beside the same key, a former value's id is nothing of this secret's."""
+    stranger, described = account.keys.api.add("somebody's own"), account.keys.describe()
+    right = json.loads(account.values[0])
+    for former in (
+        {"key": "sk-elsewhere", "api": {**described, "url": "https://api.example.com/v1"}},
+        {"key": "sk-elsewhere", "api": None},
+        {},
+    ):
+        account.store(key_id=stranger.key_id, **former)
+        account.store(**right)
+        assert account.drop_previous() == "nothing to do"
+    assert stranger in account.keys.api.live
+
+
+def test_a_request_that_ends_no_key(account: Account) -> None:
+    """Gone, says an API of a wrong path too: a key that is listed still is none that has ended."""
+    account.store(api={**account.keys.describe(), "retire": {"path": "/key/{id}"}})
+    account.rotate()
+    with pytest.raises(RotationError, match=r"api-refused: api\.retire: HTTP 404"):
+        account.drop_previous()
+    begun = account.begin()
+    with pytest.raises(RotationError, match=r"api-refused: api\.retire: HTTP 404"):
+        account.step(begun, "createSecret")
+    assert len(account.keys.api.live) == 2
+
+
 def test_a_key_of_another_secret_is_left_alone(account: Account, key_bed: KeyBed) -> None:
     """Its label is of our making, and not this secret's."""
     account.rotate()
@@ -241,6 +296,18 @@ REFUSALS = [
     ("POST /v1/keys", (400, "KEY"), "api-refused", "api.create: HTTP 400"),
     ("POST /v1/keys", (201, '{"id": "1"}'), "api-answer-wrong", "api.create: the answer has nothing at '/secret'"),
     ("POST /v1/keys", (201, '{"secret": "KEY"}'), "api-answer-wrong", "api.create: the answer has nothing at '/id'"),
+    (
+        "POST /v1/keys",
+        (201, '{"secret": "sk-2", "id": "\\ud800"}'),
+        "api-answer-wrong",
+        "api.create: the answer has no text or number",
+    ),
+    (
+        "POST /v1/keys",
+        (201, '{"secret": "sk-2", "id": "\\u0000"}'),
+        "api-answer-wrong",
+        "api.create: the answer has no text or number",
+    ),
     ("POST /v1/keys", (201, '{"secret": 7, "id": "1"}'), "api-answer-wrong", "api.create: the answer has no key"),
     ("POST /v1/keys", (201, '{"secret": ["KEY"], "id": "1"}'), "api-answer-wrong", "api.create: the answer has no key"),
     ("POST /v1/keys", (201, '{"secret": "a b", "id": "1"}'), "api-answer-wrong", "api.create: the answer has no key"),
@@ -262,7 +329,7 @@ def test_an_answer_that_does_not_fit(account: Account, request_: str, answer: An
     assert account.admits_current()
 
 
-UNCLEAR = [(500, "api-unavailable"), (429, "api-throttled"), (302, "api-refused"), (404, "api-refused")]
+UNCLEAR = [(103, "api-refused"), (500, "api-unavailable"), (429, "api-throttled"), (302, "api-refused"), (404, "api-refused")]
 
 
 @pytest.mark.parametrize(("status", "code"), UNCLEAR)

@@ -72,9 +72,14 @@ def text(fields: Mapping[str, Any], name: str, within: str = "") -> str:
     given = fields.get(name)
     if given is None or given == "":
         raise missing(within + name)
-    if not isinstance(given, str) or "\0" in given or not _encodable(given):
+    if not is_text(given):
         raise wrong(within + name, "a text")
-    return given
+    return str(given)
+
+
+def is_text(given: object) -> bool:
+    """Whether something is a text that can be stored and sent, and not an empty one."""
+    return isinstance(given, str) and given != "" and "\0" not in given and _encodable(given)
 
 
 def optional(fields: Mapping[str, Any], name: str) -> str | None:

@@ -17,7 +17,7 @@ from vaultgate_ops.rotation.api_keys.functions import Surprised
 from vaultgate_ops.rotation.api_keys.pointer import Nowhere
 from vaultgate_ops.rotation.api_keys.retirement import Live, ending, label
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.fields import refuse_unlisted, wrong
+from vaultgate_ops.rotation.fields import is_text, refuse_unlisted, wrong
 from vaultgate_ops.rotation.model import SecretValue
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _REFUSED = frozenset({401, 403})
 _GONE = frozenset({404, 410})
-_THROTTLED, _REDIRECT, _FAILING = 429, 300, 500
+_THROTTLED, _FAILING = 429, 500
 _ROOM = 2
 _SHOWN = 8
 
@@ -81,7 +81,7 @@ class DescribedApi:
         live = self._end(secret, keys, {secret.key_id}, self._listed(secret))
         template = secret.api.create
         reply = self._ask(secret, template, secret.key, label=label(keys.secret_id, keys.token))
-        if not reply.status < _REDIRECT:
+        if not reply.done:
             raise self._no_key(template, reply, live)
         made = _json(template, reply)
         key, key_id = _found(template, secret.api.created_key, "key", made), _name(template, secret.api.created_id, made)
@@ -97,7 +97,7 @@ class DescribedApi:
         reply = self._ask(secret, secret.api.verify, secret.key, id=secret.key_id)
         if reply.status in _REFUSED:
             return False
-        if reply.status >= _REDIRECT:
+        if not reply.done:
             raise _refusal(secret.api.verify, reply)
         return True
 
@@ -107,27 +107,31 @@ class DescribedApi:
         template = secret.api.promote
         if template is not None:
             reply = self._ask(secret, template, _secret(keys.current).key, id=secret.key_id)
-            if reply.status >= _REDIRECT:
+            if not reply.done:
                 raise _refusal(template, reply)
 
     def retire(self, keys: Keys) -> bool:
         """See `Functions`."""
         secret = _secret(keys.current)
         keep = {secret.key_id} | ({_secret(keys.pending).key_id} if keys.pending else set())
-        live = self._list(secret)
+        live = self._listed(secret)
         return len(self._end(secret, keys, keep, live)) < len(live)
 
     def _end(self, secret: ApiSecret, keys: Keys, keep: set[str], live: list[Live]) -> list[Live]:
         """End what is this secret's and not to be kept; gives what is left."""
-        former = {keys.previous[KEY_ID]} if keys.previous and isinstance(keys.previous.get(KEY_ID), str) else set()
+        former = _former(secret, keys.previous)
         plan = ending(live, keys.secret_id, keep, former, keys.doubted)
         if plan.doubtful:
+            if secret.key_id in former:
+                # A key that was put back without its id looks like an orphan.
+                raise wrong(KEY_ID, "the current key's own id, not that of the key before it")
             raise Surprised(*plan.doubtful)
         template = secret.api.retire
         for key_id in plan.certain:
             reply = self._ask(secret, template, secret.key, id=key_id)
-            # Gone is what it has to be: an answer may have been lost.
-            if reply.status >= _REDIRECT and reply.status not in _GONE:
+            # Gone is what it has to be: an answer may have been lost. A wrong path says the same of a key that is there.
+            gone = reply.status in _GONE and key_id not in {one.key_id for one in self._list(secret)}
+            if not reply.done and not gone:
                 raise _refusal(template, reply)
         return [one for one in live if one.key_id not in plan.certain]
 
@@ -142,7 +146,7 @@ class DescribedApi:
     def _list(self, secret: ApiSecret) -> list[Live]:
         api = secret.api
         reply = self._ask(secret, api.list, secret.key)
-        if reply.status >= _REDIRECT:
+        if not reply.done:
             raise _refusal(api.list, reply)
         items = _found(api.list, api.items, "items", _json(api.list, reply))
         if not isinstance(items, list):
@@ -164,6 +168,17 @@ class DescribedApi:
             f"{template.name}: HTTP {reply.status}, while these keys are live: {named}.",
             "End one that nobody uses: besides the current key only those that a rotation made are ended by it.",
         )
+
+
+def _former(secret: ApiSecret, previous: Value | None) -> set[str]:
+    """The id of the former value, where it means a former key."""
+    api = previous.get("api") if previous else None
+    url = api.get("url") if isinstance(api, dict) else None
+    if previous is None or not isinstance(url, str) or url.rstrip("/") != secret.api.url:
+        return set()  # elsewhere the same id is somebody else's
+    if previous.get(KEY) == secret.key:
+        return set()  # somebody corrected the id, or another field
+    return {previous[KEY_ID]} if isinstance(previous.get(KEY_ID), str) else set()
 
 
 def _secret(value: Value) -> ApiSecret:
@@ -202,7 +217,7 @@ def _found(template: Template, pointer: Pointer, name: str, document: Any) -> An
 def _name(template: Template, pointer: Pointer, document: Any) -> str:
     """An id: a text, or a number, of which the text counts."""
     found = _found(template, pointer, "id", document)
-    if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+    if isinstance(found, bool) or not isinstance(found, str | int) or not is_text(str(found)):
         raise _wrong(template, "id", "has no text or number there")
     return str(found)
 

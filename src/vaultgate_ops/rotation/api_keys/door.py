@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONNECT_S, ANSWER_S = 5.0, 15.0
 LONGEST_ANSWER = 1024 * 1024
 _PIECE = 65536
+_DONE, _REDIRECT = 200, 300
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Reply:
 
     status: int
     content: bytes = field(repr=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether it says that what was asked was done: not so an interim answer, which `http.client` takes for the last."""
+        return _DONE <= self.status < _REDIRECT
 
 
 class Send(Protocol):
@@ -93,9 +99,10 @@ class Door:
         host = parts.hostname or ""
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(host, parts.port, timeout=CONNECT_S, context=self._context())
+            port = parts.port or http.client.HTTPS_PORT  # without one the end of an IPv6 address would be taken for it
+            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_S, context=self._context())
         else:
-            connection = http.client.HTTPConnection(host, parts.port, timeout=CONNECT_S)
+            connection = http.client.HTTPConnection(host, parts.port or http.client.HTTP_PORT, timeout=CONNECT_S)
         try:
             connection.connect()
         except socket.gaierror:
