@@ -166,10 +166,11 @@ def test_a_dry_run_says_it_in_words(publish: Publish) -> None:
 
 
 def test_a_region_that_is_down_is_named_and_the_same_command_goes_on(publish: Publish, aws: LambdaRegions, name: str) -> None:
-    """The others get theirs, the exit code is not 0, and the second run publishes in the one that lacked it alone."""
+    """The others get theirs, it is asked once, the exit code is 1, and the second run publishes in the one that lacked it alone."""
     aws.down.add(THERE)
     done = publish(*regions(HERE, THERE, FAR))
     assert done.returncode == 1
+    assert [region for region, _, _ in aws.calls].count(THERE) == 1
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [
         [HERE, "published"],
         [THERE, "failed"],
@@ -281,7 +282,10 @@ def test_what_is_published_is_what_was_looked_at(aws: LambdaRegions, name: str, 
 
 
 def test_everybody_is_asked_for_aloud(publish: Publish, aws: LambdaRegions) -> None:
-    """Without a terminal and without --yes nothing happens, and the error says what it would mean; with --yes it does."""
+    """Without a terminal and without --yes nothing happens, and the error says what it would mean; a dry run needs no word."""
+    dry = publish(*regions(HERE), "--share", "public", "--dry-run")
+    assert (dry.returncode, aws.written()) == (0, []), dry.stderr
+    aws.calls.clear()
     done = publish(*regions(HERE), "--share", "public")
     assert (done.returncode, aws.calls) == (2, [])
     assert "Every AWS account will be able to use the layer" in done.stderr
