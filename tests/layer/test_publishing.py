@@ -166,7 +166,7 @@ def test_a_dry_run_says_it_in_words(publish: Publish) -> None:
 
 
 def test_a_region_that_is_down_is_named_and_the_same_command_goes_on(publish: Publish, aws: LambdaRegions, name: str) -> None:
-    """The others get theirs, it is asked once, the exit code is 1, and the second run publishes in the one that lacked it alone."""
+    """The others get theirs, it is asked once, the exit code is 1, and the second run publishes in that one alone."""
     aws.down.add(THERE)
     done = publish(*regions(HERE, THERE, FAR))
     assert done.returncode == 1
