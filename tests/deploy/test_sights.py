@@ -48,14 +48,23 @@ _AWS = {
 _RECORDS = set(re.findall(r'add_metric\("(\w+)"', getsource(records_handler)))
 
 
+def _service(way: str, function: str) -> str:
+    """What Powertools, and our functions, call a function's service."""
+    made = deployed(way).resources.get(function, {"Properties": {"Environment": {"Variables": {}}}})
+    name: str = made["Properties"]["Environment"]["Variables"].get("POWERTOOLS_SERVICE_NAME", "")
+    # Two stacks of one account share the namespace: neither may keep the other's alarm quiet, nor set it off.
+    assert name.startswith("stack-") == (function in deployed(way).resources)
+    return name
+
+
 def _known(way: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], set[str]]:
     """Namespace and dimensions to the metrics that the code writes there."""
     function = (("FunctionName", "RecordsFunction"),)
     filters = deployed(way).of("AWS::Logs::MetricFilter").values()
     counted = {one["MetricTransformations"][0]["MetricName"] for one in filters}
     return {
-        ("Vaultgate", (("service", "records"),)): _RECORDS,
-        ("Vaultgate", (("service", overdue.SERVICE),)): {overdue.METRIC},
+        ("Vaultgate", (("service", _service(way, "RecordsFunction")),)): _RECORDS,
+        ("Vaultgate", (("service", _service(way, "OverdueFunction")),)): {overdue.METRIC},
         ("Vaultgate", function): set(layer_metrics.UNITS),
         ("Vaultgate/Mirror", ()): set(re.findall(r'\{"Name": "(\w+)", "Unit"', getsource(proofs))),
         ("Vaultgate/Audit", ()): counted,

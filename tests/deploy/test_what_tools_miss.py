@@ -34,7 +34,7 @@ def test_the_instance_is_of_no_minor_version() -> None:
 
 
 def test_log_groups_are_listed_in_all() -> None:
-    """IAM holds DescribeLogGroups to log-group:*, whatever prefix is asked for ("Logs sent to CloudWatch Logs", its user guide)."""
+    """IAM holds DescribeLogGroups to log-group:*, whatever prefix is asked for ("Logs sent to CloudWatch Logs" of its guide)."""
     (policy,) = deployed("mirror").of("AWS::IAM::ManagedPolicy").values()
     (look,) = (one for one in policy["PolicyDocument"]["Statement"] if "logs:DescribeLogGroups" in one["Action"])
     assert look["Action"] == "logs:DescribeLogGroups"

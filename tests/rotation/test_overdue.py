@@ -75,6 +75,9 @@ def figures(printed: str) -> list[tuple[str | None, list[float]]]:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == "Vaultgate"
         assert directive["Metrics"] == [{"Name": "RotationOverdueSeconds", "Unit": "Seconds"}]
+        (dimensions,) = directive["Dimensions"]
+        assert len(dimensions) == 1
+        assert "secret" in line or line["service"].startswith("overdue-")
     return [(line.get("secret"), line["RotationOverdueSeconds"]) for line in lines]
 
 
@@ -131,8 +134,9 @@ def test_the_figures(account: Account, capsys: pytest.CaptureFixture[str]) -> No
     assert figures(printed) == [(early, [0.0]), (late, [0.5 * DAY_S]), (None, [0.5 * DAY_S])]
     total = json.loads(printed.splitlines()[-1])
     alarm = deployed(**OWN).of("AWS::CloudWatch::Alarm")["RotationOverdueAlarm"]
-    (dimensions,) = total["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
-    assert [{"Name": name, "Value": total[name]} for name in dimensions] == alarm["Dimensions"]
+    variables = deployed(**OWN).of("AWS::Serverless::Function")["OverdueFunction"]["Environment"]["Variables"]
+    assert total["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("Vaultgate", "RotationOverdueSeconds")
 
 
@@ -165,14 +169,16 @@ def test_settings() -> None:
 
 def test_the_checker_is_not_the_rotator() -> None:
     """Nothing that talks to a database or changes a secret is imported; a wrong setting ends the init."""
-    code = "import vaultgate_ops.rotation.overdue_handler, sys; print(*sys.modules)"
+    code = "import vaultgate_ops.rotation.overdue_handler as its, sys; print(its.logger.service, *sys.modules)"
 
     def imported(secrets: str) -> subprocess.CompletedProcess[str]:
         environment = {"AWS_DEFAULT_REGION": "us-east-1", "PYTHONPATH": str(checkout() / "src"), "OVERDUE_SECRETS": secrets}
+        environment["POWERTOOLS_SERVICE_NAME"] = "this-stacks-checker"
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
     done = imported("one=45")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "this-stacks-checker"
     ours = "vaultgate_ops.rotation."
     assert f"{ours}overdue" in done.stdout.split()
     assert not {"pymysql", f"{ours}engine", f"{ours}strategies", f"{ours}rotation", f"{ours}handler"} & {*done.stdout.split()}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock
     from vaultgate_ops.rotation.service import Api, SecretsManager
 
-NAMESPACE, METRIC, SERVICE = "Vaultgate", "RotationOverdueSeconds", "rotation-overdue"
+NAMESPACE, METRIC = "Vaultgate", "RotationOverdueSeconds"
 VARIABLE = "OVERDUE_SECRETS"
 _MOST_DAYS = 1000
 _ENTRY = re.compile("[^=]+=([1-9][0-9]{0,2}|1000)")
@@ -100,7 +100,7 @@ def make_handler(
         secrets: to look at.
         region: that the store serves.
         clock: tells how old a value is.
-        logger: gets a line for each secret.
+        logger: gets a line for each secret; its service is the metric's dimension.
         systems: Parameter Store's door; None where there is no parameter among them.
     """
 
@@ -124,7 +124,7 @@ def make_handler(
                 metric.add_dimension("secret", one.secret_id)
         if failed:
             raise failed[0]
-        metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
+        metrics = Metrics(namespace=NAMESPACE, service=logger.service)
         metrics.add_metric(METRIC, MetricUnit.Seconds, max(late.values()))
         metrics.flush_metrics()
         return late

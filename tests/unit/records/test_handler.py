@@ -42,6 +42,13 @@ def test_wrong_settings_end_the_init_with_all_their_names() -> None:
     assert all(name in last for name in ("CREDENTIAL_SOURCE", "RECORDS_TABLE", "RDS_HOST", "RDS_DB_NAME"))
 
 
+def test_two_deployments_are_told_apart() -> None:
+    """What the deployment calls its service is what its metrics are called by."""
+    code = "import vaultgate_ops.records.handler as its; print(its._SERVICE)"
+    assert run(code, **RIGHT, POWERTOOLS_SERVICE_NAME="one-records").stdout == "one-records\n"
+    assert run(code, **RIGHT).stdout == "records\n"
+
+
 def test_a_snapshot_is_followed_by_a_login() -> None:
     """With SnapStart the module leaves a hook for the time right after the restore; without it none."""
     code = "import vaultgate_ops.records.handler, snapshot_restore_py; print(len(snapshot_restore_py.get_after_restore()))"
