@@ -131,7 +131,8 @@ def test_gaps_are_filled() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]/v1", "http://localhost", "http://LOCALHOST:80"])
 def test_without_tls_on_this_machine(url: str) -> None:
     """Only where the secret says so as well."""
-    assert parsed(api__url=url, ssl=False).api.url == url
+    api = parsed(api__url=url, ssl=False).api
+    assert (api.url, api.tls, parsed().api.tls) == (url, False, True)
     with pytest.raises(RotationError, match=r"without TLS") as caught:
         parsed(api__url=url)
     assert caught.value.code == "secret-field-wrong"

@@ -392,7 +392,11 @@ def test_a_pending_value_that_differs_elsewhere(account: Account, key_bed: KeyBe
 
 
 def test_an_api_without_tls(key_bed: KeyBed) -> None:
-    """On this machine, and where the secret says so: rotated like any other."""
+    """On this machine, where secret and operator say so: rotated like any other."""
+    with key_bed.account(tls=False, ssl=False) as account:
+        assert failure(account, account.begin()).code == "host-refused"
+        assert account.keys.door.requests == []
+    key_bed.variables["ROTATION_HOSTS"] = "127.0.0.1"
     with key_bed.account(tls=False, ssl=False) as account:
         account.rotate(2)
         assert account.state().live == ("N-0", "N-1")

@@ -17,7 +17,7 @@ from vaultgate_ops.rotation.api_keys.functions import Surprised
 from vaultgate_ops.rotation.api_keys.pointer import Nowhere
 from vaultgate_ops.rotation.api_keys.retirement import Live, ending, label
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.fields import is_text, refuse_unlisted, wrong
+from vaultgate_ops.rotation.fields import is_text, listed, refuse_unlisted, wrong
 from vaultgate_ops.rotation.model import SecretValue
 
 if TYPE_CHECKING:
@@ -53,7 +53,15 @@ class DescribedApi:
         Raises:
             RotationError: ``secret-field-missing``, ``secret-field-wrong``, ``host-refused``, ``value-changed``.
         """
-        refuse_unlisted(ApiSecret.parse(change.current).api.host, self._hosts)
+        api = ApiSecret.parse(change.current).api
+        refuse_unlisted(api.host, self._hosts)
+        if not api.tls and not listed(api.host, self._hosts):
+            # Lambda's runtime API and Vaultgate's layer listen there, and trust whoever is on this machine.
+            raise RotationError(
+                "host-refused",
+                f"ROTATION_HOSTS doesn't name {api.host}, which would be asked without TLS.",
+                "Write https://, or add it to ROTATION_HOSTS.",
+            )
         if change.pending is None:
             return
         ApiSecret.parse(change.pending)

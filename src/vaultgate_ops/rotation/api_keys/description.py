@@ -84,6 +84,11 @@ class Api:
     retire: Template
     promote: Template | None = None
 
+    @property
+    def tls(self) -> bool:
+        """Whether its certificate is checked."""
+        return urlsplit(self.url).scheme == "https"
+
     def authorized(self, key: str) -> Mapping[str, str]:
         """The headers of a request that is made with a key."""
         headers: Mapping[str, str] = _filled(self.headers, {KEY: key})
