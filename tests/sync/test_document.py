@@ -71,6 +71,7 @@ ssm:
   /two//slashes: {mount: secret, path: a}
   /a: {mount: secret, path: "a#b", tier: big}
   /long: {mount: secret, path: LONG}
+  /b: {mount: secret, path: a, tier: [standard]}
 """
     assert problems(tmp_path, text.replace("LONG", "x" * 250)) == [
         "line 1, owner: owner must be a word for whoever owns these targets; it becomes their tag",
@@ -92,6 +93,7 @@ ssm:
         f"line 15, ssm./a.path: {TAGGABLE}",
         "line 15, ssm./a.tier: must be standard or advanced",
         "line 16, ssm./long: mount and path together are longer than the 256 letters of a tag",
+        "line 17, ssm./b.tier: must be standard or advanced",
     ]
 
 

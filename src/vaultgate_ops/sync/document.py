@@ -82,7 +82,7 @@ class _Reader:
             for key in spec.keys() - set(_FIELDS[section]):
                 self._findings.add((*at, key), f"unknown key{nearest(key, _FIELDS[section])}")
             tier = spec.get("tier", "standard")
-            if tier not in _TIERS:
+            if not isinstance(tier, str) or tier not in _TIERS:
                 self._findings.add((*at, "tier"), f"must be {' or '.join(_TIERS)}")
             key = spec.get("kms_key", "")
             if not isinstance(key, str) or (key and not _KEY.fullmatch(key)):
