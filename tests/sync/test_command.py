@@ -57,6 +57,11 @@ def documented() -> list[dict[str, object]]:
     return found
 
 
+def listed(words: object) -> list[str]:
+    """What IAM takes as one or several."""
+    return [words] if isinstance(words, str) else list(words)  # type: ignore[call-overload, no-any-return] - a list
+
+
 ACTIONS = sorted(
     {
         "secretsmanager:CreateSecret",
@@ -148,7 +153,7 @@ def test_a_transcript(run: Run, allow: Callable[[list[str]], None], bridge: Brid
 
 def test_the_documented_actions_are_the_ones_that_are_needed(stack: Stack, allow: Callable[[list[str]], None]) -> None:
     """All that a sync does works with them; what is taken from them is denied, and nothing else."""
-    stated = [one for statement in documented() for one in statement["Action"]]  # type: ignore[attr-defined] - a list
+    stated = [one for statement in documented() for one in listed(statement["Action"])]
     assert sorted(one for one in stated if not one.startswith("kms:")) == ACTIONS
     tags = [{"Key": OWNER, "Value": "shop"}]
     keys = stack.aws.assume(ROLE, "sync")
@@ -164,6 +169,20 @@ def test_the_documented_actions_are_the_ones_that_are_needed(stack: Stack, allow
                     administrator.put_parameter(Name=there, Value="x", Type="SecureString", Tags=tags)
                 kind = Kind.SECRET if service == "secretsmanager" else Kind.PARAMETER
                 assert _denied(Entry("secret", PATH, "key", kind, there), target) == ({taken} if taken else set())
+
+
+def test_only_what_carries_the_tag_is_read_or_removed_by_iam_too() -> None:
+    """The documented statements: reading and removing asks for the owner's tag, tagging for the owner in the request."""
+    needed = {
+        action: {key for test in statement.get("Condition", {}).values() for key in test}  # type: ignore[attr-defined] - JSON
+        for statement in documented()
+        for action in listed(statement["Action"])
+        if not action.startswith("kms:")
+    }
+    ours, marked = {f"aws:ResourceTag/{OWNER}"}, {f"aws:RequestTag/{OWNER}"}
+    free = {"secretsmanager:DescribeSecret", "ssm:ListTagsForResource", "ssm:PutParameter"}
+    marking = {"secretsmanager:CreateSecret", "secretsmanager:TagResource", "ssm:AddTagsToResource"}
+    assert needed == {one: set() if one in free else marked if one in marking else ours for one in ACTIONS}
 
 
 def test_the_policies_in_the_documentation_are_those_that_ship() -> None:

@@ -101,6 +101,13 @@ def test_another_key_is_told() -> None:
     assert not decide(ENTRY, "shop", LIVE, there("old"), None, prune=False).rekey
 
 
+@pytest.mark.parametrize(("key", "rekey"), [("alias/shop", False), ("alias/old", True)])
+def test_another_key_of_what_is_brought_back(key: str, *, rekey: bool) -> None:
+    """It is written under the key that is wanted by now, not under the one that it had when it was deleted."""
+    made = decide(ENTRY, "shop", LIVE, Found({**OURS, KEY: key}, going=True), None, prune=False)
+    assert (made.action, made.rekey) == (Action.BRING_BACK, rekey)
+
+
 @pytest.mark.parametrize("source", [LIVE, *map(gone, (Fate.DELETED, Fate.DESTROYED, Fate.ABSENT))])
 @pytest.mark.parametrize("prune", [False, True])
 @pytest.mark.parametrize(
@@ -113,6 +120,7 @@ def test_another_key_is_told() -> None:
         (Found({}, manager="rds"), "managed-elsewhere", "rds"),
         (Found(OURS, primary="eu-west-1"), "replica-region", "eu-west-1"),
         (Found(OURS, Hidden("new"), open=True), "parameter-open", "no SecureString"),
+        (Found(OURS, rotated=True), "target-rotated", "a rotation function"),
     ],
 )
 def test_what_is_not_ours_to_change(source: Source, found: Found, code: str, told: str, *, prune: bool) -> None:
@@ -123,7 +131,7 @@ def test_what_is_not_ours_to_change(source: Source, found: Found, code: str, tol
     assert made.hint
 
 
-@pytest.mark.parametrize("fate", [Fate.DELETED, Fate.DESTROYED, Fate.ABSENT])
+@pytest.mark.parametrize("fate", [Fate.DELETED, Fate.DESTROYED])
 def test_a_secret_that_vault_has_no_more(fate: Fate) -> None:
     """The target stays until somebody says --prune; what is on its way out already is left to it."""
     made = decide(ENTRY, "shop", gone(fate), there(), None, prune=False)
@@ -134,6 +142,26 @@ def test_a_secret_that_vault_has_no_more(fate: Fate) -> None:
     made = decide(ENTRY, "shop", gone(fate), there(), None, prune=True)
     assert (made.action, made.was, made.why) == (Action.REMOVE, "7", f"secret/data/shop/payment is {fate.value} in Vault")
     assert decided(gone(fate), Found(OURS, going=True), prune=True) == (Action.NOTHING, Drift.NONE, "")
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_what_vault_has_no_trace_of_is_never_removed(*, prune: bool) -> None:
+    """No trace is no deletion: the path may be wrong, or the Vault, and the target may be the last copy."""
+    made = decide(ENTRY, "shop", gone(Fate.ABSENT), there(), None, prune=prune)
+    assert (made.action, made.code, made.was) == (Action.LEAVE, "source-missing", "7")
+    assert made.why == "Vault has no trace of secret/data/shop/payment"
+    assert made.hint == "Correct the path, or delete the target by hand."
+
+
+@pytest.mark.parametrize("fate", [Fate.DELETED, Fate.DESTROYED])
+@pytest.mark.parametrize("found", [there(source="secret/data/else"), Found({OWNER: "shop"}, Hidden("new"))])
+def test_what_was_written_from_another_secret_is_never_removed(fate: Fate, found: Found) -> None:
+    """That a secret was deleted says nothing of a target that has another one's value, or that we never wrote."""
+    made = decide(ENTRY, "shop", gone(fate), found, None, prune=True)
+    assert (made.action, made.code, made.hint) == (Action.LEAVE, "source-deleted", "Correct the path.")
+    assert made.why == f"secret/data/shop/payment is {fate.value} in Vault, and the target has another one's value"
+    moved = there(field="other")
+    assert decide(ENTRY, "shop", gone(fate), moved, None, prune=True).action is Action.REMOVE
 
 
 def test_a_secret_that_neither_has() -> None:
@@ -223,6 +251,8 @@ def test_what_was_written_before_is_told() -> None:
         assert decide(replace(ENTRY, key=""), "shop", LIVE, found, None, prune=False).was == was
         assert decide(ENTRY, "shop", gone(Fate.DELETED), found, None, prune=False).was == was
     assert decide(ENTRY, "shop", LIVE, there(), None, prune=False).was == "7"
+    for elsewhere in (there("old", source="secret/data/else"), there("old", field="other")):
+        assert decide(ENTRY, "shop", LIVE, elsewhere, None, prune=False).was == "", "another secret's number"
 
 
 def test_a_target_that_somebody_tagged_by_hand() -> None:
@@ -247,6 +277,9 @@ def test_which_older_version_is_asked_for() -> None:
         there(version="6"),
         there("old"),
         there("old", version="six"),
+        there("old", version="0"),
+        there("old", version="8"),
+        there("old", version="99999999999999999999"),
         there("old", version="²"),
         there("old", version=""),
         there("old", version="6", source="secret/data/else"),
@@ -307,8 +340,11 @@ def test_what_holds_whatever_is_true(
     made = decide(entry, "shop", source, found, older, prune=prune)
     if made.action in TOUCHED:
         assert found is not None
-        assert (found.tags.get(OWNER), found.manager, found.primary) == ("shop", "", "")
-    assert (made.action is Action.REMOVE) <= (prune and source.fate is not Fate.LIVE)
+        assert (found.tags.get(OWNER), found.manager, found.primary, found.rotated) == ("shop", "", "", False)
+    assert (made.action is Action.REMOVE) <= (prune and source.fate in {Fate.DELETED, Fate.DESTROYED})
+    if made.action is Action.REMOVE:
+        assert found is not None
+        assert found.tags.get(SOURCE) == entry.source
     assert (made.action is Action.CREATE) <= (found is None)
     if made.action in {Action.CREATE, Action.WRITE, Action.BRING_BACK}:
         assert source.value is not None
@@ -320,12 +356,7 @@ def test_what_holds_whatever_is_true(
     assert made.action is Action.REFUSE or "new" not in repr((made, source, found))
     after = carried_out(made.action, entry, source, found)
     again = decide(entry, "shop", source, after, None, prune=prune).action
-    assert again is (made.action if told else Action.REFUSE if _lost(entry, source, after) else Action.NOTHING)
-
-
-def _lost(entry: Entry, source: Source, after: Found | None) -> bool:
-    """A parameter that was removed: from then on there is neither it nor its secret."""
-    return after is None and source.fate is Fate.ABSENT and entry.kind is not Kind.SECRET
+    assert again is (made.action if told else Action.NOTHING)
 
 
 @given(ENTRIES, SOURCES, TARGETS)

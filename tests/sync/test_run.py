@@ -13,8 +13,9 @@ from tests.sync.conftest import KEY, PARAMETER, PATH, SECRET, WHOLE, policy
 
 from vaultgate_ops.bootstrap.model import Hidden
 from vaultgate_ops.errors import Denied, Unreachable
+from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.sync import summary
-from vaultgate_ops.sync.model import Action, Entry, Kind
+from vaultgate_ops.sync.model import Action, Entry, Fate, Kind, tags_of
 from vaultgate_ops.sync.targets import Secrets
 from vaultgate_ops.sync.vault import Origin, value_of
 
@@ -118,17 +119,15 @@ def test_drift_beside_a_new_version(bridge: Bridge) -> None:
     assert bridge.amazon.value(SECRET) == "second value"
 
 
-@pytest.mark.parametrize("fate", ["deleted", "destroyed", "not there"])
+@pytest.mark.parametrize("fate", ["deleted", "destroyed"])
 def test_a_secret_that_was_deleted_in_vault(bridge: Bridge, fate: str) -> None:
     """Reported and left; with --prune removed, recoverably where there is a way; brought back when it lives again."""
     bridge.sync()
     engine = bridge.root.secrets.kv.v2
     if fate == "deleted":
         engine.delete_latest_version_of_secret(PATH, mount_point="secret")
-    elif fate == "destroyed":
-        engine.destroy_secret_versions(PATH, versions=[1], mount_point="secret")
     else:
-        engine.delete_metadata_and_all_versions(PATH, mount_point="secret")
+        engine.destroy_secret_versions(PATH, versions=[1], mount_point="secret")
     before = bridge.everything()
     assert bridge.told() == [
         f"! secretsmanager shop/payment-key  source-deleted: secret/data/shop/payment is {fate} in Vault",
@@ -152,6 +151,75 @@ def test_a_secret_that_was_deleted_in_vault(bridge: Bridge, fate: str) -> None:
     assert actions(bridge) == [Action.BRING_BACK, Action.CREATE]
     assert bridge.amazon.value(SECRET) == "first value"
     assert actions(bridge) == [Action.NOTHING] * 2
+
+
+def test_a_vault_that_knows_nothing_removes_nothing(bridge: Bridge, stack: Stack) -> None:
+    """--prune where the metadata is gone, the path is another, the token is too weak or the engine isn't mounted: all stays."""
+    bridge.sync()
+    before = bridge.everything()
+    bridge.root.secrets.kv.v2.delete_metadata_and_all_versions(PATH, mount_point="secret")
+    assert bridge.told(prune=True) == [
+        "! secretsmanager shop/payment-key  source-missing: Vault has no trace of secret/data/shop/payment",
+        "    Correct the path, or delete the target by hand.",
+        "! ssm /shop/payment/key  source-missing: Vault has no trace of secret/data/shop/payment",
+        "    Correct the path, or delete the target by hand.",
+    ]
+    bridge.put("shop/other", key="x")
+    bridge.root.secrets.kv.v2.delete_latest_version_of_secret("shop/other", mount_point="secret")
+    with stack.vault.client() as root:
+        for path, origin, code in (
+            ("shop/typo", Origin(root), "source-missing"),
+            ("shop/other", Origin(root), "source-deleted"),
+            ("shop/other", bridge.origin, "vault-denied"),
+        ):
+            bridge.origin = origin
+            moved = [replace(one, path=path) for one in (KEY, WHOLE)]
+            assert [one.decision.code for one in bridge.sync(*moved, prune=True)] == [code] * 2
+        bridge.origin = Origin(root)
+        unmounted = [replace(one, mount="unmounted") for one in (KEY, WHOLE)]
+        assert all(one.failed for one in bridge.sync(*unmounted, prune=True))
+        root.secrets.kv.v2.delete_metadata_and_all_versions("shop/other", mount_point="secret")
+    assert bridge.everything() == before
+
+
+def test_an_engine_that_is_unmounted_during_a_run(bridge: Bridge, stack: Stack) -> None:
+    """Its 404 looks like that of a path where nothing is, and removes nothing."""
+    with stack.vault.client() as root:
+        root.sys.enable_secrets_engine("kv", path="brief", options={"version": "2"})
+        here = [replace(one, mount="brief") for one in (KEY, WHOLE)]
+        bridge.origin = Origin(root)
+        try:
+            bridge.origin.read(here[0])
+        finally:
+            root.sys.disable_secrets_engine("brief")
+        assert bridge.origin.read(here[0]).fate is Fate.ABSENT
+    for one in here:
+        bridge.target(one).create(one, Hidden("first value"), tags_of(one, "shop", 1))
+    before = bridge.everything()
+    assert actions(bridge, *here, prune=True) == [Action.LEAVE] * 2
+    assert bridge.everything() == before
+
+
+def test_a_secret_that_is_rotated_by_now_is_not_removed(bridge: Bridge) -> None:
+    """Whoever moved a secret from Vault to a rotation function deletes it in Vault: --prune leaves the rotated one alone."""
+    bridge.sync(KEY)
+    bridge.secrets.rotate_secret(SecretId=SECRET, RotationLambdaARN="arn:aws:lambda:us-east-1:123456789012:function:f")
+    bridge.root.secrets.kv.v2.delete_latest_version_of_secret(PATH, mount_point="secret")
+    assert [one.decision.code for one in bridge.sync(KEY, prune=True)] == ["target-rotated"]
+    assert "DeletedDate" not in bridge.secrets.describe_secret(SecretId=SECRET)
+
+
+def test_a_version_that_goes_back_is_told(bridge: Bridge) -> None:
+    """Vault is the truth, but who makes a secret anew, restores Vault or names another one hears of it."""
+    bridge.put(key="second value", user="shop")
+    bridge.sync(KEY)
+    bridge.root.secrets.kv.v2.delete_metadata_and_all_versions(PATH, mount_point="secret")
+    bridge.put(key="made anew")
+    assert bridge.told(KEY, plan=True) == [
+        "~ secretsmanager shop/payment-key  from secret/data/shop/payment:key, version 2 -> 1",
+        "    Vault's version went back: made anew, restored, or another Vault",
+        "    whether somebody else changed it can't be told: Vault has nothing there to compare it with",
+    ]
 
 
 def test_foreign_targets_are_never_touched(bridge: Bridge) -> None:
@@ -291,6 +359,27 @@ def test_another_key(bridge: Bridge) -> None:
     assert bridge.told(replace(KEY, key=""))[1] == "    key: the account's own"
 
 
+def test_another_key_of_what_is_brought_back(bridge: Bridge) -> None:
+    """It comes back under the key that the file names by now, and the tag doesn't say otherwise."""
+    bridge.sync(KEY)
+    bridge.secrets.delete_secret(SecretId=SECRET)
+    bridge.clock.advance(60)
+    moved = replace(KEY, key="alias/other")
+    assert bridge.told(moved)[1] == "    key: alias/other"
+    assert bridge.secrets.describe_secret(SecretId=SECRET)["KmsKeyId"] == "alias/other"
+    assert actions(bridge, moved) == [Action.NOTHING]
+
+
+def test_a_parameter_whose_creation_got_no_answer(bridge: Bridge) -> None:
+    """boto3 asks again and hears that it is there: ours, as it was sent, is a success; what somebody else made is not."""
+    bridge.parameters = Asking(bridge.parameters)  # type: ignore[assignment] - a client
+    assert [(one.decision.action, one.failed) for one in bridge.sync(WHOLE)] == [(Action.CREATE, False)]
+    target = bridge.target(WHOLE)
+    for value, owner in (("another value", "shop"), ("first value", "billing")):
+        with pytest.raises(RotationError, match="ParameterAlreadyExists"):
+            target.create(WHOLE, Hidden(value), tags_of(WHOLE, owner, 1))
+
+
 def test_broken_off_between_value_and_tags(bridge: Bridge) -> None:
     """The next run marks what was written, and writes nothing again."""
     bridge.sync(KEY)
@@ -347,6 +436,30 @@ def test_no_value_is_told(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> N
     assert "first value" not in text + repr(outcomes) + caplog.text + "".join(bridge.told())
 
 
+class Asking:
+    """A client whose first answer to a creation is lost, and that asks again."""
+
+    def __init__(self, client: DirectClient) -> None:
+        self._client, self.meta = client, client.meta
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        return getattr(self._client, name)  # type: ignore[no-any-return] - a call
+
+    def put_parameter(self, **asked: Any) -> object:
+        if not asked.get("Overwrite"):
+            self._client.put_parameter(**asked)
+        return self._client.put_parameter(**asked)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_value_that_is_quoted_in_json(bridge: Bridge, *, ascii_only: bool) -> None:
+    """A whole secret has quotes, letters beyond ASCII, line ends: it isn't told as JSON would write it either."""
+    bridge.put(key='é"first value"')
+    bridge.secrets = Quoting(bridge.secrets, lambda text: json.dumps(text, ensure_ascii=ascii_only)[1:-1])  # type: ignore[assignment] - a client
+    (outcome,) = bridge.sync(replace(KEY, field=""))
+    assert "Value '(hidden)' at" in outcome.decision.why
+
+
 class Managed:
     """A client whose secrets carry RDS's tag beside others."""
 
@@ -361,15 +474,15 @@ class Managed:
 class Quoting:
     """A client whose service quotes what it refuses."""
 
-    def __init__(self, client: object) -> None:
-        self._client = client
+    def __init__(self, client: object, escape: Callable[[str], str] = str) -> None:
+        self._client, self._escape = client, escape
         self.meta = client.meta  # type: ignore[attr-defined] - boto3's
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - for this alone
 
         def refuse(**asked: object) -> object:
-            message = f"Value '{asked['SecretString']}' at 'secretString' is no good"
+            message = f"Value '{self._escape(str(asked['SecretString']))}' at 'secretString' is no good"
             raise ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "CreateSecret")
 
         return refuse if name == "create_secret" else getattr(self._client, name)

@@ -156,7 +156,7 @@ class Decision:
     Attributes:
         drift: whether somebody else changed it since we wrote it.
         rekey: it was written under another KMS key.
-        was: the version of Vault's secret that was written before; empty for none.
+        was: the version of Vault's secret that was written before; empty for none, or of another secret.
         code, why, hint: of a refusal, or of what is left.
     """
 

@@ -1,7 +1,9 @@
 """What to do about one target, given the three truths: Vault's version, the target's value, the tags that say what we wrote.
 
-Rules: pure; one call looks at one moment. A target without our owner's tag is never touched, whatever else is true. Carried out,
-each decision leads to a state about which nothing is to be done; broken off anywhere, to one that leads there.
+Rules: pure; one call looks at one moment. A target without our owner's tag is never touched, whatever else is true. Only that is
+removed which was written from a secret of whose deletion Vault itself tells: where Vault knows nothing, the path may be wrong, or
+the Vault, and the target may be the last copy. Carried out, each decision leads to a state about which nothing is to be done;
+broken off anywhere, to one that leads there.
 """
 
 from __future__ import annotations
@@ -36,15 +38,16 @@ def decide(entry: Entry, owner: str, source: Source, found: Found | None, older:
 
     | target | Vault's secret | decision |
     |---|---|---|
-    | managed, a replica, without our tag, or another owner's | any | refuse |
+    | managed, a replica, without our tag, another owner's, rotated, or a parameter that isn't encrypted | any | refuse |
     | any other | withheld | refuse |
     | not there | live | create |
     | not there | deleted or destroyed | nothing |
     | not there | never there | refuse |
     | ours, waiting for its deletion | live | bring back |
     | ours, waiting for its deletion | not live | nothing |
-    | ours | not live | leave; with ``prune``, remove |
-    | ours, rotated, or a parameter that isn't encrypted | live | refuse |
+    | ours | never there | leave |
+    | ours, another path in its tags | not live | leave |
+    | ours | deleted or destroyed | leave; with ``prune``, remove |
     | ours, another value or key | live | write |
     | ours, the same value, another path, field or version in its tags | live | mark |
     | ours, the same value, the same tags | live | nothing |
@@ -62,7 +65,7 @@ def decide(entry: Entry, owner: str, source: Source, found: Found | None, older:
         return refusal
     if source.fate is not Fate.LIVE:
         return _without_source(entry, source, found, prune=prune)
-    return _unfit(entry, source, found) or _live(entry, owner, source, found, older)
+    return _unfit(entry, source) or _live(entry, owner, source, found, older)
 
 
 def needs_older(entry: Entry, owner: str, source: Source, found: Found | None) -> int | None:
@@ -72,7 +75,7 @@ def needs_older(entry: Entry, owner: str, source: Source, found: Found | None) -
     named = found.tags.get(VERSION, "")
     if found.value == source.value or not _same_place(entry, found.tags) or not (named.isascii() and named.isdecimal()):
         return None
-    return int(named) if int(named) != source.version else None
+    return int(named) if 0 < int(named) < source.version else None
 
 
 def _not_ours(entry: Entry, owner: str, found: Found | None) -> Decision | None:
@@ -92,6 +95,12 @@ def _not_ours(entry: Entry, owner: str, found: Found | None) -> Decision | None:
         return _refused(
             "foreign-secret", f"{whose}", f"Choose another name; or, if it may be overwritten, tag it: {OWNER}={owner}."
         )
+    return _not_written(entry, found)
+
+
+def _not_written(entry: Entry, found: Found) -> Decision | None:
+    if found.rotated:
+        return _refused("target-rotated", "a rotation function looks after it", "Rotate it or sync it, not both.")
     if found.open:
         return _refused(
             "parameter-open", "it is no SecureString", f"Delete the parameter {entry.name}; a parameter's type is for life."
@@ -110,10 +119,10 @@ def _not_wanted(source: Source) -> Decision | None:
 def _live(entry: Entry, owner: str, source: Source, found: Found | None, older: Hidden | None) -> Decision:
     if found is None:
         return Decision(Action.CREATE)
-    was = found.tags.get(VERSION, "")
-    if found.going:
-        return Decision(Action.BRING_BACK, was=was)
+    was = found.tags.get(VERSION, "") if _same_place(entry, found.tags) else ""
     rekey = found.tags.get(KEY, "") != entry.key
+    if found.going:
+        return Decision(Action.BRING_BACK, rekey=rekey, was=was)
     if found.value != source.value or rekey:
         return Decision(Action.WRITE, drift=_drift(entry, source, found, older), rekey=rekey, was=was)
     marked = {name: found.tags.get(name) for name in (OWNER, SOURCE, FIELD, VERSION, KEY)}
@@ -125,17 +134,27 @@ def _without_source(entry: Entry, source: Source, found: Found | None, *, prune:
         if source.fate is Fate.ABSENT:
             return _refused("source-missing", f"Vault has nothing at {entry.source}", "Correct the path, or write the secret.")
         return Decision(Action.NOTHING)
-    was = found.tags.get(VERSION, "")
     if found.going:
-        return Decision(Action.NOTHING, was=was)
+        return Decision(Action.NOTHING, was=found.tags.get(VERSION, ""))
+    return _outlived(entry, source, found, prune=prune)
+
+
+def _outlived(entry: Entry, source: Source, found: Found, *, prune: bool) -> Decision:
+    was = found.tags.get(VERSION, "")
+    if source.fate is Fate.ABSENT:
+        return _left(
+            was, "source-missing", f"Vault has no trace of {entry.source}", "Correct the path, or delete the target by hand."
+        )
     why = f"{entry.source} is {source.fate.value} in Vault"
+    if found.tags.get(SOURCE) != entry.source:
+        return _left(was, "source-deleted", f"{why}, and the target has another one's value", "Correct the path.")
     if prune:
         return Decision(Action.REMOVE, was=was, why=why)
     how = "at once" if entry.kind is not Kind.SECRET else f"recoverable for {RECOVERY_DAYS} days"
-    return Decision(Action.LEAVE, was=was, code="source-deleted", why=why, hint=f"Remove it with --prune ({how}).")
+    return _left(was, "source-deleted", why, f"Remove it with --prune ({how}).")
 
 
-def _unfit(entry: Entry, source: Source, found: Found | None) -> Decision | None:
+def _unfit(entry: Entry, source: Source) -> Decision | None:
     if source.value is None:
         return _refused(
             "source-field-missing", f"version {source.version} of {entry.source} has no {entry.field!r}", "Correct the field."
@@ -146,8 +165,6 @@ def _unfit(entry: Entry, source: Source, found: Found | None) -> Decision | None
         return _refused("value-empty", "Vault's value is empty", "AWS stores no empty value.")
     if size > entry.kind.most_bytes:
         return _refused("value-too-large", f"{size} bytes, {entry.kind.most_bytes} fit", _ROOMIER[entry.kind])
-    if found is not None and found.rotated:
-        return _refused("target-rotated", "a rotation function looks after it", "Rotate it or sync it, not both.")
     return None
 
 
@@ -172,6 +189,10 @@ def _drift(entry: Entry, source: Source, found: Found, older: Hidden | None) -> 
 
 def _same_place(entry: Entry, tags: Mapping[str, str]) -> bool:
     return (tags.get(SOURCE), tags.get(FIELD)) == (entry.source, entry.field)
+
+
+def _left(was: str, code: str, why: str, hint: str) -> Decision:
+    return Decision(Action.LEAVE, was=was, code=code, why=why, hint=hint)
 
 
 def _refused(code: str, why: str, hint: str) -> Decision:

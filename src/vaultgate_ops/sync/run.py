@@ -32,7 +32,7 @@ def run(
         origin: Vault.
         target: the place of an entry.
         plan: change nothing.
-        prune: remove what Vault no longer has.
+        prune: remove what was deleted in Vault.
 
     Raises:
         Unreachable: Vault doesn't answer.
@@ -80,7 +80,7 @@ def _act(entry: Entry, owner: str, source: Source, decision: Decision, target: T
             target.write(entry, source.value, tags, rekey=decision.rekey)
         case Action.BRING_BACK:
             target.bring_back(entry)
-            target.write(entry, source.value, tags, rekey=False)
+            target.write(entry, source.value, tags, rekey=decision.rekey)
         case Action.MARK:
             target.mark(entry, tags)
         case _:

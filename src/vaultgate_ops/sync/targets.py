@@ -8,6 +8,7 @@ Source: AWS Secrets Manager API Reference; AWS Systems Manager API Reference.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -142,7 +143,13 @@ class Parameters:
 
     def create(self, entry: Entry, value: Hidden, tags: Mapping[str, str]) -> None:
         """See `Target`."""
-        self._put(entry, value, Tags=_listed(tags))
+        try:
+            self._put(entry, value, Tags=_listed(tags))
+        except Refusal as error:
+            # boto3 asks again where an answer was lost; unlike Secrets Manager this service doesn't know the request again.
+            made = self.look(entry, tags[OWNER]) if error.shape == "ParameterAlreadyExists" else None
+            if made is None or (made.tags, made.value) != (tags, value):
+                raise
 
     def write(self, entry: Entry, value: Hidden, tags: Mapping[str, str], *, rekey: bool) -> None:  # noqa: ARG002 - each version has its key
         """See `Target`."""
@@ -175,7 +182,11 @@ def _called(api: Api, operation: str, value: Hidden | None, parameters: Mapping[
     except RotationError as error:
         failure = error
     # Raised out here: the cause knows the request, and with it what was sent.
-    words = failure.message if value is None else failure.message.replace(str(value.reveal()), HIDDEN)
+    words = failure.message
+    if value is not None:
+        text = str(value.reveal())
+        for quoted in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+            words = words.replace(quoted, HIDDEN)
     hint = (
         f"Allow {operation} on it for whoever runs this, and the use of its key."
         if failure.code == "aws-denied"

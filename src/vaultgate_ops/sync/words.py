@@ -19,7 +19,7 @@ _SIGNS = {Action.CREATE: "+", Action.WRITE: "~", Action.MARK: "~", Action.BRING_
 _COUNTED = {Action.CREATE: "to create", Action.REMOVE: "to remove"}
 _DRIFTS = {
     Drift.CHANGED: "drift: somebody else changed it; Vault's value is put back",
-    Drift.UNKNOWN: "whether somebody else changed it can't be told: Vault no longer has what was written",
+    Drift.UNKNOWN: "whether somebody else changed it can't be told: Vault has nothing there to compare it with",
 }
 
 
@@ -35,6 +35,8 @@ def lines(outcome: Outcome) -> Iterator[str]:
         return
     whole = f"{entry.source}{f':{entry.field}' if entry.field else ''}"
     yield f"{_SIGNS[decision.action]} {entry.target}  {_told(outcome, whole)}"
+    if decision.was.isascii() and decision.was.isdecimal() and outcome.source and int(decision.was) > outcome.source.version > 0:
+        yield "    Vault's version went back: made anew, restored, or another Vault"
     if decision.rekey:
         yield f"    key: {entry.key or 'the account' + chr(39) + 's own'}"
     if decision.drift in _DRIFTS:
