@@ -77,6 +77,8 @@ class Tokens:
             return normal
         if isinstance(self.how, type) and issubclass(self.how, BaseException):
             raise self.how(f"{WORDS} {value['key']}")
+        if isinstance(self.how, Surprised):
+            raise self.how
         return self.how
 
 

@@ -12,6 +12,7 @@ from tests.rotation.faults import Faults, Kind
 from tests.rotation.key_plugins import WORDS, tokens
 
 from vaultgate_ops.rotation.api_keys import plugin
+from vaultgate_ops.rotation.api_keys.functions import Surprised
 from vaultgate_ops.rotation.errors import RotationError
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ GIVEN: list[tuple[str, Any, str]] = [
     ("create", {}, NO_OBJECT),
     ("create", {7: "a"}, NO_OBJECT),
     ("create", {"key": b"bytes"}, NO_OBJECT),
+    ("create", {"key": "sk-1", "weight": float("nan")}, NO_OBJECT),
     ("create", {"strategy": "plug-in"}, "gave what is current already"),
+    ("create", {"key": "sk-1", "strategy": "single"}, "gave another strategy or grace_s"),
+    ("create", {"key": "sk-1", "grace_s": "soon"}, "gave another strategy or grace_s"),
     ("verify", None, "gave neither True nor False"),
     ("verify", 1, "gave neither True nor False"),
     ("retire", None, "gave neither True nor False"),
@@ -94,11 +98,27 @@ GIVEN: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("function", "given", "words"), GIVEN)
 def test_a_plugin_that_gives_something_else(account: Account, function: str, given: object, words: str) -> None:
     """Function and what is wrong are named; nothing of it is stored."""
-    before = account.current
+    before, begun = account.current, account.begin()
     tokens.broken, tokens.how = function, given
     with pytest.raises(RotationError) as caught:
-        account.drive(account.begin(), attempts=1)
+        account.drive(begun, attempts=1)
     assert caught.value.message == f"{MODULE}:tokens: {function} {words}."
+    assert account.current == before
+    tokens.broken = ""
+    account.drive(begun)
+    assert account.admits_current()
+
+
+@pytest.mark.parametrize("function", ["create", "verify", "promote", "retire"])
+@pytest.mark.parametrize("ids", [(), (7,), (["k-1"],), ("k-1",)])
+def test_a_plugin_that_is_surprised_where_nobody_asks_again(account: Account, function: str, ids: tuple[Any, ...]) -> None:
+    """In a function that ends no key, or without saying which: it is told as any other failure of the plug-in's."""
+    before = account.current
+    tokens.broken, tokens.how = function, Surprised(*ids)
+    with pytest.raises(RotationError) as caught:
+        account.drive(account.begin(), attempts=1)
+    named = ids == ("k-1",) and function in {"create", "retire"}
+    assert caught.value.code == ("rotation-running" if named else "plugin-failed")
     assert account.current == before
 
 

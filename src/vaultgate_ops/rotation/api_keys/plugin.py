@@ -2,7 +2,7 @@
 
 Rules: only ROTATION_PLUGIN says which code runs, never a secret: whoever may write a value must not choose what is executed
 with the function's role. What a plug-in raises is told by the function's name and the exception's type; its text may quote a
-key. Errors of ours and `Surprised` pass as they are.
+key. Errors of ours pass as they are, and `Surprised` from the two functions that end keys.
 Source of entry points: Python Packaging User Guide, "Entry points specification".
 """
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 GROUP = "vaultgate.rotation"
 SETTING = "ROTATION_PLUGIN"
 _FUNCTIONS = ("create", "verify", "promote", "retire")
+_SURPRISED = ("create", "retire")
+_OPERATORS = ("strategy", "grace_s")
 
 
 def load(name: str) -> Plugin:
@@ -88,6 +90,8 @@ class Plugin:
             raise self._failed("create", "gave no object of fields that JSON can hold")
         if all(keys.current.get(name) == value for name, value in made.items()):
             raise self._failed("create", "gave what is current already")
+        if any(name in made and made[name] != keys.current.get(name) for name in _OPERATORS):
+            raise self._failed("create", f"gave another {' or '.join(_OPERATORS)}")
         return made
 
     def verify(self, value: Value) -> bool:
@@ -111,7 +115,13 @@ class Plugin:
     def _call(self, function: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
-        except (RotationError, Surprised):
+        except RotationError:
+            raise
+        except Surprised as surprise:
+            if function not in _SURPRISED:
+                raise self._failed(function, "was Surprised, which only create and retire may be") from None
+            if not surprise.args or not all(isinstance(one, str) for one in surprise.args):
+                raise self._failed(function, "was Surprised without the ids of keys, as texts") from None
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's code raises
             raise self._failed(function, f"raised {type(error).__name__}") from None
@@ -136,7 +146,7 @@ def _entry(name: str) -> Any:
 
 def _storable(made: Mapping[Any, Any]) -> bool:
     try:
-        json.dumps(dict(made))
+        json.dumps(dict(made), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return False
     return all(isinstance(name, str) for name in made)
