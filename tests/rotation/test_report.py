@@ -19,7 +19,7 @@ from tests.simulators.secrets_manager_direct import DirectClient
 from vaultgate_ops.reporting import Silent
 from vaultgate_ops.rotation.overdue import Watched
 from vaultgate_ops.rotation.reads import Read, Reader
-from vaultgate_ops.rotation.report import DAYS_TAG, PATHS_TAG, Row, Sources, parameters, secrets
+from vaultgate_ops.rotation.report import DAYS_TAG, PATHS_TAG, Row, Sources, absent, parameters, secrets
 from vaultgate_ops.rotation.report_forms import FIELDS, FORMS, as_csv, as_html, as_json, ordered, summary, table
 from vaultgate_ops.rotation.service import Api, SecretsManager
 
@@ -61,6 +61,7 @@ class Account:
         known = Sources(now_s=self.clock.wall(), **sources)
         rows = secrets(SecretsManager(self.client, self.clock), "us-east-1", known, Silent())  # type: ignore[arg-type] - close enough
         rows += parameters(Api(self.ssm, self.clock), known)
+        rows += absent(rows, known)
         calls = {*self.service.calls[asked[0] :], *self.systems.calls[asked[1] :]}
         assert calls <= {"ListSecrets", "DescribeSecret", "ListSecretVersionIds", "DescribeParameters", "ListTagsForResource"}
         return {row.name: row for row in rows}
@@ -101,8 +102,9 @@ def test_one_without_rotation(account: Account) -> None:
     rows = account.report()
     assert (rows["app/db"].state, rows["app/db"].policy, rows["app/db"].next_at) == ("no rotation", "", None)
     assert (rows["other"].state, rows["other"].policy) == ("overdue", "every 30 days")
-    assert (rows["wrong"].state, rows["wrong"].bad) == ("no rotation", False)
-    for pattern in ("app/db", "app/*", arn):
+    assert (rows["wrong"].state, rows["wrong"].bad) == ("not readable", True)
+    assert "is 'often', no number of days" in rows["wrong"].note
+    for pattern in ("app/db", "app/*", arn, arn.rpartition("-")[0], "app/[d]b"):
         assert account.report(days=(Watched(pattern, 30), Watched("*", 365)))["app/db"].state == "overdue"
     later = account.report(days=(Watched("app/*", 365), Watched("*", 30)))
     assert (later["app/db"].state, later["app/db"].policy, later["wrong"].state) == ("fine", "every 365 days", "overdue")
@@ -116,6 +118,33 @@ def test_its_own_rules_go_before_given_days(account: Account) -> None:
     account.client.cancel_rotate_secret(SecretId="app/db")
     assert account.report(days=(Watched("*", 7),))["app/db"].policy == "every 7 days"
     assert account.report()["app/db"].state == "no rotation"
+    account.secret("app/other", {"AutomaticallyAfterDays": 45}, {DAYS_TAG: "often"})
+    assert account.report()["app/other"].state == "fine"
+
+
+def test_given_days_count_from_the_value_in_use(account: Account) -> None:
+    """It is due once: after what is late nothing comes by itself, and a rotation before the value doesn't matter."""
+    account.secret("app/db", {"AutomaticallyAfterDays": 45})
+    account.client.cancel_rotate_secret(SecretId="app/db")
+    account.clock.advance(20 * DAY_S)
+    account.client.put_secret_value(SecretId="app/db", SecretString=PASSWORD)
+    due = NOON - DAY_S / 2 + 50 * DAY_S
+    for advanced_s, late_s in ((20 * DAY_S, 0), (40 * DAY_S, 29.5 * DAY_S)):
+        account.clock.advance(advanced_s)
+        row = account.report(days=(Watched("*", 30),))["app/db"]
+        assert (row.rotated_at, row.value_at, row.next_at, row.overdue_s) == (NOON, NOON + 20 * DAY_S, due, late_s)
+
+
+def test_what_is_named_and_is_not_there(account: Account) -> None:
+    """A row each, which somebody has to see to: a name or an ARN, of a secret or of a parameter; a pattern may fit nothing."""
+    account.secret("app/db")
+    gone = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone"
+    days = tuple(Watched(name, 45) for name in ("app/db", "app/gone", "/app/gone", gone, "other/*", "other/[ab]", "rds!other"))
+    rows = account.report(days=days)
+    assert rows["app/db"].state == "fine"
+    assert {name for name, row in rows.items() if row.bad} == {"app/gone", "/app/gone", gone, "rds!other"}
+    assert {row.note for row in rows.values() if row.bad} == {"there is none in this region"}
+    assert [name for name, row in rows.items() if row.kind == "parameter"] == ["/app/gone"]
 
 
 def test_those_that_are_others_or_gone(account: Account) -> None:
@@ -184,6 +213,34 @@ def test_who_read_it_since_the_value_is_current(account: Account) -> None:
             Reader("vault: a", 1, NOON + 6),
             Reader("role", 1, NOON + 5),
         )
+
+
+def test_who_read_a_replica(account: Account) -> None:
+    """By its name in the replica's region; a secret of that name in yet another region is another one."""
+    account.secret("app/db", {"AutomaticallyAfterDays": 45})
+    account.client.replicate_secret_to_regions(SecretId="app/db", AddReplicaRegions=[{"Region": "eu-west-1"}])
+    reads = [
+        Read(region, NOON + 1, "secretsmanager", "app/db", "123456789012", region)
+        for region in ("us-east-1", "eu-west-1", "eu-west-2")
+    ]
+    assert [one.who for one in account.report(reads=reads)["app/db"].readers] == ["eu-west-1", "us-east-1"]
+
+
+def test_who_read_the_copy_that_had_waited(account: Account) -> None:
+    """It is the value in use until the next rotation ends; what waited for another version is another value."""
+    put: Callable[..., Any] = account.ssm.put_parameter
+    put(Name="/app/db", Value=PASSWORD, Type="SecureString")
+    put(Name="/app/db", Value=PASSWORD, Overwrite=True)
+    put(Name="/vaultgate-pending/app/db/2", Value=PASSWORD, Type="SecureString")
+    arn, path = "arn:aws:ssm:us-east-1:123456789012:parameter/vaultgate-pending/app/db/2", "/vaultgate-pending"
+    reads = [
+        Read("by name", NOON, "ssm", "/vaultgate-pending/app/db/2", "123456789012", "us-east-1"),
+        Read("by arn", NOON, "ssm", arn, "123456789012", "us-east-1"),
+        Read("by path", NOON, "ssm", path, "123456789012", "us-east-1", below="all"),
+        Read("one level", NOON, "ssm", path, "123456789012", "us-east-1", below="one"),
+        Read("another", NOON, "ssm", "/vaultgate-pending/app/db/3", "123456789012", "us-east-1"),
+    ]
+    assert {one.who for one in account.report(reads=reads)["/app/db"].readers} == {"by name", "by arn", "by path"}
 
 
 def test_parameters_that_are_ours(account: Account) -> None:

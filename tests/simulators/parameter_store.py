@@ -159,8 +159,10 @@ class SimulatedParameterStore:
         return {"Parameters": shown, **({"NextToken": str(more)} if more < len(numbers) else {})}
 
     def _describe(self, asked: dict[str, Any]) -> dict[str, Any]:
-        state = self._state()
-        names = [name for name in sorted(state) if all(_fits(state[name], one) for one in asked.get("ParameterFilters", []))]
+        state, filters = self._state(), asked.get("ParameterFilters", [])
+        for wrong in (value for one in filters if one["Key"] == "Name" for value in one["Values"] if not _NAME.fullmatch(value)):
+            raise _invalid(f"Parameter name {wrong!r} is not valid.")  # assumed
+        names = [name for name in sorted(state) if all(_fits(state[name], one) for one in filters)]
         start, size = int(asked.get("NextToken", 0)), asked.get("MaxResults", _PAGE)
         shown = []
         for name in names[start : start + size]:

@@ -14,7 +14,7 @@ from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 from vaultgate_ops.rotation import records
 from vaultgate_ops.rotation.overdue import VARIABLE, Watched, watched
-from vaultgate_ops.rotation.report import Sources, parameters, secrets
+from vaultgate_ops.rotation.report import Sources, absent, parameters, secrets
 from vaultgate_ops.rotation.report_forms import FORMS
 from vaultgate_ops.rotation.service import Api, SecretsManager
 
@@ -56,6 +56,7 @@ def report(
     manager = secrets_client(region)
     found = secrets(SecretsManager(manager, clock), manager.meta.region_name, sources, speech.Spoken())
     found += parameters(Api(client("ssm", region), clock), sources)
+    found += absent(found, sources)
     text = FORMS[form](found, sources.now_s)
     if output:
         output.write_text(text + "\n", encoding="utf-8")

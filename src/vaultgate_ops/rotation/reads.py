@@ -1,9 +1,9 @@
 """Who read a secret, from what AWS and Vault write down of it.
 
 Rules: pure; a read counts if it was answered, and it counts for whoever stands behind the session: the role, not the session's
-name. A name belongs to one account and region; an ARN is the same in each region but for that, since replicas share it. Both
-logs deliver at least once, and another account's caller is told the same event: each counts once. What isn't understood isn't
-guessed: a record without what is needed is no read. Values are in neither log.
+name. A name belongs to one account, and to one region and those of its replicas; an ARN is the same in each of them but for
+that. Both logs deliver at least once, and another account's caller is told the same event: each counts once. What isn't
+understood isn't guessed: a record without what is needed is no read. Values are in neither log.
 Sources: AWS CloudTrail User Guide, "CloudTrail record contents" and "CloudTrail userIdentity element"; Secrets Manager User
 Guide, "CloudTrail entries" (GetSecretValue stands for BatchGetSecretValue too); Vault documentation, "Audit devices".
 """
@@ -33,11 +33,15 @@ class Subject:
         arn: of a secret or a parameter.
         name: of it.
         vault_paths: where the same value can be read in Vault.
+        replicas: regions where the secret can be read too.
+        copies: names of other parameters that hold the same value.
     """
 
     arn: str
     name: str
     vault_paths: frozenset[str] = frozenset()
+    replicas: frozenset[str] = frozenset()
+    copies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -149,23 +153,31 @@ def concerns(read: Read, subject: Subject) -> bool:
     if (read.service, read.account) != (kind, account):
         return False
     if read.what.startswith("arn:"):
-        return _same(read.what, subject)
-    if read.region != region:
+        return same(read.what, subject)
+    if read.region != region and read.region not in subject.replicas:
         return False
+    names = {subject.name, *subject.copies}
     if read.below:
         folder = read.what.rstrip("/") + "/"
-        return subject.name.startswith(folder) and (read.below == "all" or "/" not in subject.name.removeprefix(folder))
-    return (_unversioned(read.what) if read.service == "ssm" else read.what) == subject.name
+        inside = [name.removeprefix(folder) for name in names if name.startswith(folder)]
+        return any(read.below == "all" or "/" not in name for name in inside)
+    return (_unversioned(read.what) if read.service == "ssm" else read.what) in names
 
 
-def _same(arn: str, subject: Subject) -> bool:
-    """Whether an ARN names a subject, as whole as it must be."""
+def same(arn: str, subject: Subject) -> bool:
+    """Whether an ARN names a subject, as whole as it must be.
+
+    Args:
+        arn: in any region where a secret may have replicas, with or without the letters that the service puts at its end.
+        subject: what.
+    """
     _, _, service, region, account, rest = subject.arn.split(":", _ARN_PARTS - 1)
     parts = arn.split(":", _ARN_PARTS - 1)
     if len(parts) != _ARN_PARTS or (parts[2], parts[4]) != (service, account):
         return False
     if service == "ssm":
-        return parts[3] == region and _unversioned(parts[5]) == rest
+        rests = {rest, *(f"parameter/{copy.removeprefix('/')}" for copy in subject.copies)}
+        return parts[3] == region and _unversioned(parts[5]) in rests
     # Without the six letters that the service adds, an ARN is taken too.
     return parts[5] == rest or (rest.startswith(parts[5]) and _SUFFIX.fullmatch(rest.removeprefix(parts[5])) is not None)
 

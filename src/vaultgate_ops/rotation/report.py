@@ -2,22 +2,24 @@
 
 Rules: no value is read, and nothing is left out: what can't be looked at is a row that says so. How late something is, is
 `overdue`'s judgement, by the age of the value that clients use; when it is due next, `schedule`'s. A policy is the secret's own
-rotation rules, or the days that whoever asks gives it, or its tag `DAYS_TAG`, in this order.
+rotation rules, or the days that whoever asks gives it, or its tag `DAYS_TAG`, in this order. What is named and isn't there, and
+a tag that isn't understood, are rows that say so, too.
 Source: AWS Secrets Manager API Reference, ListSecrets; AWS Systems Manager API Reference, DescribeParameters.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from vaultgate_ops.errors import OpsError
+from vaultgate_ops.errors import OpsError, UsageProblem
 from vaultgate_ops.rotation import parameter_survey
 from vaultgate_ops.rotation.overdue import overdue_s
-from vaultgate_ops.rotation.parameter_store import PENDING_ROOT
-from vaultgate_ops.rotation.reads import Reader, Subject, readers
+from vaultgate_ops.rotation.parameter_store import PENDING_ROOT, pending_name
+from vaultgate_ops.rotation.reads import Reader, Subject, readers, same
 from vaultgate_ops.rotation.schedule import described, load
 from vaultgate_ops.rotation.survey import Survey, survey
 
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 DAYS_TAG = "vaultgate:rotation-days"
 PATHS_TAG = "vaultgate:source"
 FINE, OVERDUE, NONE, DELETED, UNREADABLE = "fine", "overdue", "no rotation", "deletion pending", "not readable"
-_MOST_VALUES = 50
+_MOST_VALUES, _ARN_COLONS = 50, 5
+_PARAMETER = re.compile(r"/?[\w.-]+(/[\w.-]+)*", re.ASCII)
+_PATTERN = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Row:
         policy: such as ``every 45 days`` or a cron expression; empty for none.
         value_at: when the value that clients use was stored, in seconds since 1970; None if that isn't known.
         rotated_at: when its last rotation ended; None for never.
-        next_at: when the window of its next rotation opens; None for never.
+        next_at: when the window of its next rotation opens, or, for given days, when it was or will be due; None for never.
         overdue_s: by how much it is late.
         note: what else there is to say, such as why it isn't readable.
         readers: since `value_at`.
@@ -112,11 +116,19 @@ def parameters(systems: Api, sources: Sources) -> list[Row]:
     rotated = {one["Name"].removeprefix(PENDING_ROOT).rpartition("/")[0] for one in waiting}
     # A name without a slash waits in the same place as one with it.
     names = sorted({*rotated, *(name[1:] for name in rotated), *(one.secret_id for one in sources.days)})
-    named = [name for name in names if name and "*" not in name and not name.startswith("arn:") and name not in found]
+    named = [name for name in names if _PARAMETER.fullmatch(name) and name not in found]
     for start in range(0, len(named), _MOST_VALUES):
         part = {"Key": "Name", "Option": "Equals", "Values": named[start : start + _MOST_VALUES]}
         found |= {one["Name"]: one for one in _described(systems, part)}
     return [_parameter(systems, one, sources) for _, one in sorted(found.items())]
+
+
+def absent(rows: Sequence[Row], sources: Sources) -> list[Row]:
+    """A row for each name that `Sources.days` has and that is none of the rows'."""
+    named = [one for one in sources.days if not _PATTERN.search(one.secret_id)]
+    missing = [one for one in named if not any(_fits(one.secret_id, row.name, row.arn) for row in rows)]
+    kinds = {False: "secret", True: "parameter"}
+    return [Row(kinds[one.parameter], one.secret_id, "", UNREADABLE, note="there is none in this region") for one in missing]
 
 
 def pages(store: Api, operation: str, entries: str, **parameters: Any) -> Iterator[dict[str, Any]]:
@@ -145,7 +157,8 @@ def _secret(store: SecretsManager, region: str, entry: Mapping[str, Any], source
     tags = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", [])}
     try:
         looked = survey(store, arn, region)
-        return _row("secret", looked, _days(name, arn, tags, sources), _paths(name, arn, tags, sources), sources)
+        subject = Subject(arn, name, _paths(name, arn, tags, sources), replicas=looked.replicas)
+        return _row("secret", looked, subject, tags, sources)
     except OpsError as error:
         return Row("secret", name, arn, UNREADABLE, note=error.message)
 
@@ -156,24 +169,28 @@ def _parameter(systems: Api, entry: Mapping[str, Any], sources: Sources) -> Row:
     try:
         listed = systems.call("list_tags_for_resource", ResourceType="Parameter", ResourceId=name)["TagList"]
         tags = {tag["Key"]: tag["Value"] for tag in listed}
-        return _row("parameter", looked, _days(name, arn, tags, sources), _paths(name, arn, tags, sources), sources)
+        copies = frozenset({pending_name(name, entry["Version"])})
+        return _row("parameter", looked, Subject(arn, name, _paths(name, arn, tags, sources), copies=copies), tags, sources)
     except OpsError as error:
         return Row("parameter", name, arn, UNREADABLE, note=error.message)
 
 
-def _row(kind: str, looked: Survey, days: int | None, paths: frozenset[str], sources: Sources) -> Row:
-    rules = described(looked.rules) if looked.enabled else {}
-    if not rules and days is not None:
-        rules = {"AutomaticallyAfterDays": days}
-    replica = bool(looked.primary_region)
-    schedule = load(rules) if rules and not replica else None
+def _row(kind: str, looked: Survey, subject: Subject, tags: Mapping[str, str], sources: Sources) -> Row:
+    rules, days, replica = described(looked.rules) if looked.enabled else {}, None, bool(looked.primary_region)
+    if not rules and not replica:
+        days = _days(subject, tags, sources)
+    given = {"AutomaticallyAfterDays": days} if days is not None else {}
+    schedule = load(rules or given) if (rules or given) and not replica else None
     late_s = overdue_s(looked, days or 0, sources.now_s) if schedule else 0.0
     value_at = looked.current.created_at if looked.current else None
     rotated_at = looked.rotated_at or None
     next_at = None
-    if schedule is not None:
+    if schedule is not None and rules:
         since = datetime.fromtimestamp(rotated_at or value_at or sources.now_s, UTC)
         next_at = schedule.next_windows(since, datetime.fromtimestamp(sources.now_s, UTC), 1)[0].opens.timestamp()
+    elif schedule is not None:
+        # Nobody rotates it again and again by given days: they count from the value in use.
+        next_at = next(schedule.windows(datetime.fromtimestamp(value_at or sources.now_s, UTC))).opens.timestamp()
     if late_s:
         state = OVERDUE
     elif looked.owner:
@@ -182,7 +199,6 @@ def _row(kind: str, looked: Survey, days: int | None, paths: frozenset[str], sou
         state = f"replica of {looked.primary_region}"
     else:
         state = FINE if schedule else NONE
-    subject = Subject(looked.arn, looked.name, paths)
     return Row(
         kind=kind,
         name=looked.name,
@@ -198,12 +214,21 @@ def _row(kind: str, looked: Survey, days: int | None, paths: frozenset[str], sou
     )
 
 
-def _days(name: str, arn: str, tags: Mapping[str, str], sources: Sources) -> int | None:
+def _days(subject: Subject, tags: Mapping[str, str], sources: Sources) -> int | None:
     for one in sources.days:
-        if one.secret_id == arn or fnmatchcase(name, one.secret_id):
+        if _fits(one.secret_id, subject.name, subject.arn):
             return one.days
-    tagged = tags.get(DAYS_TAG, "")
-    return int(tagged) if tagged.isascii() and tagged.isdigit() else None
+    tagged = tags.get(DAYS_TAG)
+    if tagged is None:
+        return None
+    if not (tagged.isascii() and tagged.isdigit()):
+        raise UsageProblem(f"its tag {DAYS_TAG} is {tagged!r}, no number of days")
+    return int(tagged)
+
+
+def _fits(named: str, name: str, arn: str) -> bool:
+    """Whether a name, a pattern or an ARN, whole or without its suffix, is of something."""
+    return named == arn or fnmatchcase(name, named) or (arn.count(":") >= _ARN_COLONS and same(named, Subject(arn, name)))
 
 
 def _paths(name: str, arn: str, tags: Mapping[str, str], sources: Sources) -> frozenset[str]:

@@ -42,6 +42,7 @@ class Survey:
         rules: RotationRules, as DescribeSecret tells them; empty for none.
         rotated_at: seconds since 1970; 0 for never.
         versions: AWSCURRENT's first, then the youngest.
+        replicas: regions where it can be read too.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Survey:
     primary_region: str
     rotated_at: float
     versions: tuple[Version, ...]
+    replicas: frozenset[str] = frozenset()
 
     @property
     def pending(self) -> Version | None:
@@ -96,6 +98,7 @@ def survey(store: SecretsManager, secret_id: str, region: str) -> Survey:
         primary_region="" if primary == region else primary,
         rotated_at=rotated.timestamp() if rotated else 0,
         versions=tuple(sorted(versions, key=lambda one: (CURRENT not in one.stages, -one.created_at))),
+        replicas=frozenset(one["Region"] for one in seen.get("ReplicationStatus", [])),
     )
 
 
