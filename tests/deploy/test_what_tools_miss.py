@@ -6,9 +6,16 @@ Each test's sentence has its source. Nothing of this could be seen in an account
 from __future__ import annotations
 
 import pytest
-from tests.deploy.ways import WAYS, deployed
+from tests.deploy.holder import statements_of
+from tests.deploy.ways import PARAMETER_KEY, SECOND_KEY, WAYS, deployed, template
+from tests.simulators.cloudformation import Deployed
 
+_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing"
 _ROTATIONS = [way for way in WAYS if "RotationTopic" in deployed(way).resources]
+
+
+def _with(parameter: str, value: str) -> list[str]:
+    return Deployed(template(), **{parameter: value}).refusals()
 
 
 @pytest.mark.parametrize("way", _ROTATIONS)
@@ -39,3 +46,36 @@ def test_log_groups_are_listed_in_all() -> None:
     (look,) = (one for one in policy["PolicyDocument"]["Statement"] if "logs:DescribeLogGroups" in one["Action"])
     assert look["Action"] == "logs:DescribeLogGroups"
     assert look["Resource"] == "arn:aws:logs:us-east-1:123456789012:log-group:*"
+
+
+@pytest.mark.parametrize("role", ["RotationRole", "ParameterRotationRole"])
+def test_a_secret_of_somebody_elses_key_can_be_read(role: str) -> None:
+    """The rotator's secret, or the API key's: whoever reads it needs its key too, and gets that through Secrets Manager alone."""
+    given = [one for one in statements_of(deployed("everything"), role) if one["Resource"] == [PARAMETER_KEY, SECOND_KEY]]
+    through = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
+    assert [(one["Condition"], "kms:Decrypt" in one["Action"]) for one in given] == [(through, True)]
+    assert PARAMETER_KEY not in str(statements_of(deployed("rotation"), "RotationRole"))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "taken", "refused"),
+    [
+        ("DatabaseHost", ["", "db.example.com", "10.0.0.7", "2001:db8::1"], ['db", "x": "y', "db.example.com:3306/x", "db host"]),
+        ("DatabaseName", ["shop", "shop_2", "shop-eu"], ["", 'shop"', "{}"]),
+        ("DatabaseInstanceClass", ["db.t4g.micro", "db.r6gd.2xlarge"], ["t4g.micro", ""]),
+        ("RotatorArn", ["", "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1b2c-AbCdEf"], [_ARN, f"{_ARN}-??????"]),
+        ("ApiKeyArn", ["", f"{_ARN}-AbCdEf"], [_ARN, f"{_ARN}-??????", "billing"]),
+        (
+            "SecretKeyArns",
+            ["", PARAMETER_KEY, f"{PARAMETER_KEY},{SECOND_KEY}"],
+            [f"{PARAMETER_KEY}, {SECOND_KEY}", "alias/x", "*"],
+        ),
+        ("RotatedParameterKeyArn", ["", PARAMETER_KEY, SECOND_KEY], [f"{PARAMETER_KEY[:-4]}*", "alias/x"]),
+    ],
+)
+def test_what_goes_into_json_and_policies_fits_there(parameter: str, taken: list[str], refused: list[str]) -> None:
+    """No quote that ends the secret's JSON, no star that widens a role, no ARN without the six characters that IAM compares."""
+    for value in taken:
+        assert not [one for one in _with(parameter, value) if one.startswith(f"{parameter}:")], value
+    for value in refused:
+        assert f"{parameter}: {value!r}" in _with(parameter, value)

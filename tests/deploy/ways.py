@@ -14,6 +14,7 @@ ROTATOR = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:rotator-AbCdEf"
 API_KEY = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:api-key-AbCdEf"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
 PARAMETER_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+SECOND_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 
 _ALONE = {"Records": "no", "Layers": "none"}
 _NETWORK = {"SubnetIds": "subnet-0a1b2c3d,subnet-1a2b3c4d", "SecurityGroupIds": "sg-0a1b2c3d", "EndpointVpcId": "vpc-0a1b2c3d"}
@@ -59,6 +60,7 @@ WAYS: dict[str, dict[str, str]] = {
         "ApiKeyArn": API_KEY,
         "RotationVaultRole": "rotation",
         "RotationKey": "own",
+        "SecretKeyArns": f"{PARAMETER_KEY},{SECOND_KEY}",
         "ReplicaRegion": "eu-west-1",
         "SecondReplicaRegion": "eu-central-1",
         "RotationSchedule": "cron(0 2 ? * MON-FRI *)",
