@@ -224,6 +224,30 @@ def test_a_kv_secret_that_keeps_changing(issuing: Issuing) -> None:
     assert (error.code, error.retryable) == ("rotation-running", True)
 
 
+def test_another_value_comes_after_the_one_that_was_waited_for(issuing: Issuing) -> None:
+    """It may be a later rotation's: nobody has waited because of it, so it stays, and another attempt looks again."""
+    secret, theirs = issuing.secret(KV), iter(["of a later rotation"])
+    rotation = secret.begin()
+    secret.step(rotation, "createSecret")
+    secret.put_in_vault(token="found before")
+
+    def write(method: str, path: str) -> None:
+        if (method, path) == ("POST", KV):
+            for token in theirs:
+                secret.put_in_vault(token=token)
+
+    issuing.meanwhile = write
+    try:
+        with pytest.raises(RotationError) as caught:
+            secret.step(rotation, "setSecret")
+        assert (caught.value.code, caught.value.retryable) == ("rotation-running", True)
+        assert secret.in_vault()["token"] == "of a later rotation"
+    finally:
+        issuing.meanwhile = lambda _method, _path: None
+    secret.drive(rotation)
+    assert secret.in_vault()["token"] == json.loads(secret.current)["token"]
+
+
 @pytest.mark.parametrize("fate", ["deleted", "destroyed", "nothing"])
 def test_a_kv_secret_that_is_gone(issuing: Issuing, fate: str) -> None:
     """What somebody deleted in Vault is not brought back by a rotation; the message says which it is."""
