@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 
@@ -54,6 +55,20 @@ def test_what_stays_is_listed() -> None:
     table = _PAGE.partition("| what stays |")[2].partition("\n\n")[0]
     rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == kept
+
+
+def test_what_draws_another_password_is_said() -> None:
+    """CloudFormation makes a new version when GenerateSecretString changes: each parameter in it is named under "Updating"."""
+    drawn = json.dumps(template()["Resources"]["DatabaseSecret"]["Properties"]["GenerateSecretString"])
+    inside = {name for name in template()["Parameters"] if f"${{{name}}}" in drawn}
+    updating = (
+        _PAGE.partition("\n## Updating\n")[2]
+        .partition("\n## ")[0]
+        .rpartition("draw a password")[0]
+        .rpartition("With `Rotation`")[2]
+    )
+    assert len(inside) == 5
+    assert {name for name in inside if f"`{name}`" not in updating} == set()
 
 
 def test_what_is_named_exists() -> None:
