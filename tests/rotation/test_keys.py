@@ -18,9 +18,12 @@ from tests.simulators.key_api import GONE, LOST
 
 from vaultgate_ops.rotation.api_keys.retirement import label
 from vaultgate_ops.rotation.application import make_handler
+from vaultgate_ops.rotation.by_hand import ByHand
 from vaultgate_ops.rotation.driver import Driver
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import PENDING
+from vaultgate_ops.rotation.rotation import STRATEGIES, build
+from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,7 +196,7 @@ def test_a_key_id_that_is_not_the_keys(account: Account) -> None:
     account.store(key_id="k-0")
     begun = account.begin()
     error = failure(account, begun)
-    assert (error.code, error.message) == ("secret-field-wrong", "The secret's key_id is wrong.")
+    assert (error.code, error.message) == ("key-misnamed", "AWSCURRENT's key_id is wrong: api.list doesn't give it.")
     account.store(key_id=right)
     account.drive(begun)
     assert len(account.keys.api.live) == 2
@@ -219,6 +222,22 @@ def test_a_key_that_was_put_back_without_its_id(account: Account, key_bed: KeyBe
     account.store(key_id=older["key_id"])
     assert account.drop_previous() == "swept"
     assert [key.key_id for key in account.keys.api.live] == [older["key_id"]]
+
+
+def test_a_repair_does_not_blame_the_new_key_for_the_current_ones_id(account: Account, key_bed: KeyBed) -> None:
+    """It ends with what is wrong, and the pending value stays for when that is mended."""
+    right = json.loads(account.values[0])["key_id"]
+    begun = account.begin()
+    account.step(begun, "createSecret")
+    account.store(key_id="k-0")
+    settings = load(key_bed.variables, STRATEGIES)
+    hand = ByHand(key_bed.client, lambda store: build(settings, store, key_bed.clock, send=key_bed.send), key_bed.clock)
+    with pytest.raises(RotationError, match="key-misnamed"):
+        hand.repair(account.secret)
+    assert key_bed.amazon.service.stages(account.secret)[PENDING] == begun.token
+    account.store(key_id=right)
+    assert hand.repair(account.secret) == "finished"
+    assert account.admits_current()
 
 
 def take_back(account: Account, key_bed: KeyBed) -> None:

@@ -101,6 +101,9 @@ CODES: Mapping[str, Meaning] = {
     "api-answer-wrong": Meaning(_USAGE, False, "whoever wrote the secret: the message names the JSON pointer that doesn't fit"),
     "keys-full": Meaning(_FAILED, True, "whoever owns the API's account: no place for a second key; the live ones are named"),
     "key-refused": Meaning(_DENIED, False, "whoever ended the key or took its rights away: AWSCURRENT's isn't accepted"),
+    "key-misnamed": Meaning(
+        _USAGE, True, "whoever wrote the secret: its key_id isn't that of its key; nobody, if the API lists new keys late"
+    ),
     "key-unseen": Meaning(_FAILED, True, "nobody: the API doesn't accept its new key yet"),
     "key-gone": Meaning(_FAILED, True, "nobody: the value was taken back, the next rotation makes another key"),
     "plugin-failed": Meaning(

@@ -17,7 +17,7 @@ from vaultgate_ops.rotation.api_keys.functions import Surprised
 from vaultgate_ops.rotation.api_keys.pointer import Nowhere
 from vaultgate_ops.rotation.api_keys.retirement import Live, ending, label
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.rotation.fields import is_text, listed, refuse_unlisted, wrong
+from vaultgate_ops.rotation.fields import is_text, listed, refuse_unlisted
 from vaultgate_ops.rotation.model import SecretValue
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class DescribedApi:
         if plan.doubtful:
             if secret.key_id in former:
                 # A key that was put back without its id looks like an orphan.
-                raise wrong(KEY_ID, "the current key's own id, not that of the key before it")
+                raise _misnamed("it is that of the key before it")
             raise Surprised(*plan.doubtful)
         template = secret.api.retire
         for key_id in plan.certain:
@@ -148,7 +148,7 @@ class DescribedApi:
         live = self._list(secret)
         if secret.key_id not in {one.key_id for one in live}:
             # A wrong id, typed by hand, would be somebody else's key, or keep this one alive for ever.
-            raise wrong(KEY_ID, "the id that api.list gives for the current key")
+            raise _misnamed("api.list doesn't give it")
         return live
 
     def _list(self, secret: ApiSecret) -> list[Live]:
@@ -187,6 +187,10 @@ def _former(secret: ApiSecret, previous: Value | None) -> set[str]:
     if previous.get(KEY) == secret.key:
         return set()  # somebody corrected the id, or another field
     return {previous[KEY_ID]} if isinstance(previous.get(KEY_ID), str) else set()
+
+
+def _misnamed(why: str) -> RotationError:
+    return RotationError("key-misnamed", f"AWSCURRENT's key_id is wrong: {why}.", "Store the id that api.list gives for its key.")
 
 
 def _secret(value: Value) -> ApiSecret:
