@@ -27,7 +27,7 @@ _SECRET = click.argument("secret")
 
 @click.group()
 def rotate() -> None:
-    """Rotate the password in a secret of Secrets Manager, or look at how its rotation stands.
+    """Rotate the password or API key in a secret of Secrets Manager, or look at how its rotation stands.
 
     Works on whatever account the environment names; after `eval "$(vaultgate up)"` that is the local stack. The secret's
     own function does the work where it has one, otherwise the same code does it in this process, with the function's
@@ -39,7 +39,7 @@ def rotate() -> None:
 @_SECRET
 @REGION
 @click.option("--here", is_flag=True, help="In this process, though the secret has a function.")
-@click.option("--dry-run", is_flag=True, help="Only test: log in, compare privileges, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only test, and change nothing: log in and compare privileges, or ask the API.")
 @click.option("--drop-previous", is_flag=True, help="Emergency: also end the older value and its sessions at once.")
 @click.option("--wait", "patience_s", default=300.0, show_default=True, metavar="SECONDS", help="For the secret's function.")
 def now(*, secret: str, region: str | None, here: bool, dry_run: bool, drop_previous: bool, patience_s: float) -> None:
@@ -102,7 +102,7 @@ def plan(*, secret: str, region: str | None, schedule: str | None, days: int | N
 def repair(*, secret: str, region: str | None, dry_run: bool, take_back: bool) -> None:
     """End a rotation that got stuck: finish it, or take its version back if its value is to blame.
 
-    Runs in this process, so the database must be reachable from here.
+    Runs in this process, so database or API must be reachable from here.
     """
     rotation = hand(region)
     if not dry_run:

@@ -16,16 +16,16 @@ _HOWEVER_YOUNG = float("inf")
 
 @click.group()
 def parameter() -> None:
-    """Rotate the password in a SecureString of Parameter Store, or look at how its rotation stands.
+    """Rotate the password or API key in a SecureString of Parameter Store, or look at how its rotation stands.
 
-    Runs in this process, so the database must be reachable from here, with the function's variables (docs/rotation.md).
+    Runs in this process, so database or API must be reachable from here, with the function's variables (docs/rotation.md).
     """
 
 
 @parameter.command()
 @_NAME
 @REGION
-@click.option("--dry-run", is_flag=True, help="Only test: log in, compare privileges, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only test, and change nothing: log in and compare privileges, or ask the API.")
 @click.option("--drop-previous", is_flag=True, help="Emergency: also end the older value and its sessions at once.")
 def now(*, name: str, region: str | None, dry_run: bool, drop_previous: bool) -> None:
     """Rotate now, or go on with a rotation that was begun."""
@@ -35,7 +35,7 @@ def now(*, name: str, region: str | None, dry_run: bool, drop_previous: bool) ->
     if dry_run:
         with speech.Spoken().task("Testing"):
             rotation.rehearse(name)
-        speech.line("A rotation would work: logins, privileges and the probe are as they must be.")
+        speech.line("A rotation would work: all that testSecret looks at is as it must be.")
         return
     with speech.Spoken().task("Rotating"):
         version = rotation.rotate(name, _HOWEVER_YOUNG)
