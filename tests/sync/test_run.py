@@ -7,7 +7,9 @@ import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import hvac
 import pytest
+from tests.bootstrap.answering import answering
 from tests.simulators.secrets_manager_http import served
 from tests.sync.conftest import KEY, PARAMETER, PATH, SECRET, WHOLE, policy
 
@@ -315,7 +317,11 @@ def test_paths_fields_and_mounts_that_do_not_fit(bridge: Bridge, stack: Stack) -
         "vault-refused",
         "",
     ]
-    assert [why for _, why in codes[2:5:2]] == ["old/ is no mount of KV version 2", "secret/shop/ is no mount of KV version 2"]
+    assert [why for _, why in codes[2:5]] == [
+        "old/ is no mount of KV version 2",
+        "nowhere/ is no mount, or one in which the token may read nothing",
+        "secret/shop/ is no mount of KV version 2",
+    ]
 
 
 def test_the_policy_is_enough_and_needed(bridge: Bridge) -> None:
@@ -421,6 +427,31 @@ def test_vault_that_does_not_answer_ends_the_run(bridge: Bridge, stack: Stack) -
         with pytest.raises(Unreachable):
             bridge.sync()
     assert bridge.amazon.calls == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<html>not found</html>"),
+        (404, "{}"),
+        (200, "{}"),
+        (200, '{"data": {"data": {"key": "x"}}}'),
+        (200, '{"data": null, "wrap_info": {"token": "x"}}'),
+        (200, "<html>welcome</html>"),
+    ],
+)
+def test_an_answer_that_says_nothing_of_a_secret_ends_the_run(bridge: Bridge, status: int, body: str) -> None:
+    """A proxy's page is neither a secret nor a deletion, --prune or not."""
+    bridge.sync()
+    before = bridge.everything()
+    mount = {"data": {"path": "secret/", "type": "kv", "options": {"version": "2"}}}
+    with answering([(200, json.dumps(mount)), (status, body)]) as address:
+        client = hvac.Client(address, token="t")
+        bridge.origin = Origin(client)
+        with pytest.raises(Unreachable, match="is not Vault"):
+            bridge.sync(prune=True)
+        client.adapter.close()
+    assert bridge.everything() == before
 
 
 def test_no_value_is_told(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> None:

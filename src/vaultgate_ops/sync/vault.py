@@ -73,18 +73,26 @@ class Origin:
                 )
             except InvalidPath as error:
                 # A deleted or destroyed version is a 404 that says which; hvac knows but the first.
-                found = error.json if isinstance(error.json, dict) else {}
-                return {"data": found.get("data")}
+                return {"data": None, **error.json} if isinstance(error.json, dict) else None
 
         answer = answers.ask(self._client, ask, "read", entry.source)
-        if not isinstance(answer, dict):
+        data: Mapping[str, Any] | None = answer.get("data") if isinstance(answer, dict) else None
+        said = isinstance(data, dict) and isinstance(data.get("metadata"), dict)
+        # A success without a version, or a 404 that is a proxy's page, says nothing of a secret.
+        if not isinstance(answer, dict) or not (said or (data is None and "errors" in answer)):
             raise answers.no_vault(self._client)
-        data: Mapping[str, Any] | None = answer.get("data")
         return data
 
     def _require_versions(self, mount: str) -> None:
         if mount not in self._versioned:
-            found = answers.read(self._client, f"sys/internal/ui/mounts/{mount}") or {}
+            try:
+                found = answers.read(self._client, f"sys/internal/ui/mounts/{mount}") or {}
+            except answers.Forbidden as error:
+                # So Vault answers of what it doesn't have as well, and no policy for that path would help.
+                raise answers.Forbidden(
+                    f"{mount}/ is no mount, or one in which the token may read nothing",
+                    f'correct the mount, or grant read to the secret: path "{mount}/data/..."',
+                ) from error
             options = found.get("options")
             version = options.get("version") if isinstance(options, dict) else None
             # A path below another mount is answered with that mount.
