@@ -41,7 +41,7 @@ def test_who_read_a_secret() -> None:
     found = readers(SECRET, tuple(trail(HISTORY / "trail")), ROTATED)
     assert found == (
         Reader(f"{ROLE}batch", 1, at("2026-11-20T11:30:00")),
-        Reader("AIDACROSS", 1, at("2026-11-20T11:00:00")),
+        Reader("AIDACROSS of account 210987654321", 1, at("2026-11-20T11:00:00")),
         Reader("arn:aws:iam::123456789012:user/alice", 1, at("2026-11-20T10:00:00")),
         Reader(f"{ROLE}records", 2, at("2026-11-20T09:30:00")),
     )
@@ -127,6 +127,18 @@ def test_a_folder_without_any_file_is_an_error(tmp_path: Path) -> None:
         list(audit(tmp_path / "audit.gz"))
 
 
+def test_an_audit_file_of_something_else_is_an_error(tmp_path: Path) -> None:
+    """It proves nothing; one that is empty, or has the mirror's proofs alone, is none."""
+    path = tmp_path / "audit.log"
+    for text in ("no audit\n", '{"Records": []}\n', "[]\n"):
+        path.write_text(text)
+        with pytest.raises(UsageProblem, match="no line of Vault's audit"):
+            list(audit(path))
+    for text in ("\n", '2026-11-20T08:00:00Z {"vaultgate_proof": {"start": 0}}\n'):
+        path.write_text(text)
+        assert list(audit(path)) == []
+
+
 def test_what_is_told_again_counts_once() -> None:
     """A file that is read twice, a line that was mirrored twice; reads without an id are all counted."""
     twice = [read for _ in range(2) for read in trail(HISTORY / "trail")]
@@ -181,8 +193,10 @@ def test_what_is_no_read(changes: dict[str, Any]) -> None:
         ({"sessionContext": {"sessionIssuer": {"arn": "role"}}, "arn": "session"}, "role"),
         ({"sessionContext": {"sessionIssuer": {}}, "arn": "session"}, "session"),
         ({"sessionContext": None, "invokedBy": "a service", "principalId": "an id"}, "a service"),
-        ({"principalId": "an id", "accountId": "1"}, "an id"),
-        ({"arn": "", "accountId": "1"}, "1"),
+        ({"principalId": "an id", "accountId": "1"}, "an id of account 1"),
+        ({"principalId": "AROA1:a session", "accountId": "1"}, "AROA1 of account 1"),
+        ({"principalId": "an id"}, "an id"),
+        ({"arn": "", "accountId": "1"}, "account 1"),
         ({}, "unknown"),
         (None, "unknown"),
     ],

@@ -274,7 +274,7 @@ ROWS = [
     Row("secret", "=cmd|' /C calc'!A0", "arn:c", "no rotation", note="-1+2", readers=(Reader("@role", 2, NOON + 60),)),
     Row("secret", "<script>alert(1)</script>", "arn:s", "not readable", note="refused & gone"),
     Row("parameter", "late\x1b[31m", "arn:l", "overdue", "rate(30 days)", NOON, None, NOON, 2.5 * DAY_S),
-    Row("secret", 'a,b\n"c"', "arn:q", "deletion pending"),
+    Row("secret", 'a,b\n"c"', "arn:q", "deletion pending", note="a\x1b[2Jb"),
 ]
 
 
@@ -322,7 +322,7 @@ def test_csv_holds_no_formula() -> None:
         "2027-01-05",
         "",
     ]
-    for sign in "=+-@\t\r\n":
+    for sign in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20":
         ((_, cell, *_),) = list(
             csv.reader(io.StringIO(as_csv([Row("secret", f"{sign}1", "a", "fine")], NOON), newline=""), strict=True)
         )[1:]

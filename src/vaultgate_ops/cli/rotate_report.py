@@ -59,15 +59,24 @@ def report(
     found += absent(found, sources)
     text = FORMS[form](found, sources.now_s)
     if output:
-        output.write_text(text + "\n", encoding="utf-8")
+        _write(output, text + "\n")
     else:
-        speech.line(text)
+        speech.document(text + "\n")
     bad = sum(row.bad for row in found)
     if bad:
         raise CheckFailed(
             f"{bad} of {len(found)} are overdue or could not be looked at.",
             "Rotate them: vaultgate rotate now. What stops a rotation is in its function's log.",
         )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageProblem(
+            f"{path} can't be written: {error.strerror}.", "Name a file in a folder that you may write to."
+        ) from None
 
 
 def _days(given: tuple[str, ...]) -> tuple[Watched, ...]:

@@ -59,7 +59,7 @@ def wave(
     names = [*secrets, *(names_in("".join(file)) if file else ())]
     if tag:
         key, equals, value = tag.partition("=")
-        if not equals:
+        if not equals or not key:
             raise UsageProblem(f"--tag {tag!r} is not KEY=VALUE.", "Give both.")
         names += tagged(SecretsManager(secrets_client(region), clock), key, value)
     if not names:

@@ -193,10 +193,14 @@ def _who(identity: Any) -> str:
     context = identity.get("sessionContext")
     issuer = context.get("sessionIssuer") if isinstance(context, dict) else None
     behind = issuer.get("arn") if isinstance(issuer, dict) else None
-    for one in (behind, identity.get("arn"), identity.get("invokedBy"), identity.get("principalId"), identity.get("accountId")):
+    for one in (behind, identity.get("arn"), identity.get("invokedBy")):
         if isinstance(one, str) and one:
             return one
-    return "unknown"
+    # Of another account's caller no more is told: an id, with a session's name behind it, and the account.
+    principal, account = identity.get("principalId"), identity.get("accountId")
+    named = principal.partition(":")[0] if isinstance(principal, str) else ""
+    owner = f"account {account}" if isinstance(account, str) and account else ""
+    return " of ".join(part for part in (named, owner) if part) or "unknown"
 
 
 def _moment(text: Any) -> float | None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 _DIGEST = "digestStartTime"
+# One of them is in each line of Vault's audit, and in what the mirror adds.
+_MARKS = frozenset({"request", "vaultgate_proof"})
 
 
 def trail(place: Path) -> Iterator[Read]:
@@ -44,9 +46,9 @@ def audit(path: Path) -> Iterator[Read]:
     """The reads among lines of Vault's audit: a file of the device, or an export of the log group that it is mirrored to.
 
     Raises:
-        UsageProblem: it can't be read.
+        UsageProblem: it can't be read, or holds lines of which none is of Vault's audit.
     """
-    lines = Reassembly()
+    lines, filled, known = Reassembly(), False, False
     try:
         with _opened(path) as file:
             for raw in file:
@@ -55,9 +57,13 @@ def audit(path: Path) -> Iterator[Read]:
                 line = lines.line(message) if message else None
                 entry = _json(line.content) if line and not line.torn else None
                 if isinstance(entry, dict):
+                    known = known or not _MARKS.isdisjoint(entry)
                     yield from of_vault(entry)
+                filled = filled or bool(raw.strip())
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from None
+    if filled and not known:
+        raise UsageProblem(f"{path} has no line of Vault's audit.", "Name a file of the device, or an export of its log group.")
 
 
 def _records(path: Path) -> Iterator[Read]:

@@ -34,7 +34,8 @@ FIELDS = (
     "note",
     "arn",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The last four are the wide ones of East Asian keyboards.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _DAY_S = 86400
 _ORDER = {OVERDUE: 0, UNREADABLE: 1, NONE: 2, FINE: 4}
 
@@ -59,7 +60,7 @@ def table(rows: Sequence[Row], at_s: float) -> str:
     for row in ordered(rows):
         dates = " ".join(f"{_day(at):<12}" for at in (row.value_at, row.rotated_at, row.next_at))
         late = f" late by {_days(row)} days" if row.overdue_s else ""
-        note = f" {row.note}" if row.note else ""
+        note = f" {_plain(row.note)}" if row.note else ""
         lines.append(f"{_plain(row.name):<40} {row.state:<18} {row.policy:<24} {dates}{late}{note}".rstrip())
         lines.extend(f"    read by {_plain(one.who)}, {one.times} times, last {_minute(one.last_at)}" for one in row.readers)
     return "\n".join(lines)
