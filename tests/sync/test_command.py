@@ -18,9 +18,10 @@ from tests.sync.conftest import PATH, policy
 from vaultgate_ops.bootstrap.model import Hidden
 from vaultgate_ops.cli.main import cli
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import OpsError
+from vaultgate_ops.errors import OpsError, UsageProblem
 from vaultgate_ops.local import paths
 from vaultgate_ops.local.aws import REGION
+from vaultgate_ops.local.processes import free_port
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.sync.model import OWNER, Entry, Kind
 from vaultgate_ops.sync.targets import Parameters, Secrets
@@ -149,6 +150,17 @@ def test_a_transcript(run: Run, allow: Callable[[list[str]], None], bridge: Brid
     code, printed = run("--prune")
     assert (code, printed[-1]) == (0, "2 changes (2 to remove), 0 as they should be")
     assert run() == (0, ["0 changes, 2 as they should be"])
+
+
+def test_without_a_region_nothing_is_begun(tmp_path: Path) -> None:
+    """It is told once, as a wrong call, before Vault is asked."""
+    (tmp_path / "sync.yaml").write_text(FILE, encoding="utf-8")
+    nowhere: dict[str, str | None] = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"))
+    vault = {"VAULT_ADDR": f"http://127.0.0.1:{free_port()}", "VAULT_TOKEN": "nobody's"}
+    runner = CliRunner(env={**nowhere, "AWS_CONFIG_FILE": str(tmp_path / "none"), **vault})
+    result = runner.invoke(cli, ["rotate", "sync", str(tmp_path / "sync.yaml")])
+    assert isinstance(result.exception, UsageProblem)
+    assert (result.exception.exit_code, "region" in result.exception.message) == (2, True)
 
 
 def test_the_documented_actions_are_the_ones_that_are_needed(stack: Stack, allow: Callable[[list[str]], None]) -> None:

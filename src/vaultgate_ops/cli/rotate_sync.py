@@ -40,8 +40,10 @@ def sync(*, file: Path, only_plan: bool, prune: bool, region: str | None) -> Non
     """
     wanted = library.load(file)
     origin = Origin(connect(os.environ, Path.home()))
-    outcomes = []
-    for outcome in library.run(wanted, origin, _targets(region), plan=only_plan, prune=prune):
+    targets, outcomes = _targets(region), []
+    for entry in wanted.entries:
+        targets(entry)  # a missing region is nobody's fault among the entries
+    for outcome in library.run(wanted, origin, targets, plan=only_plan, prune=prune):
         outcomes.append(outcome)
         for line in library.lines(outcome):
             speech.line(line)
