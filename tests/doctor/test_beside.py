@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from tests.doctor.conftest import Diagnose
 
+    from vaultgate.model import Request
+    from vaultgate_ops.local.scene import EmbeddedScene
+
 pytestmark = pytest.mark.stack
 
 DAY_S = 86_400.0
@@ -156,6 +159,20 @@ def test_nobody_listens_in_the_function(diagnosed: Diagnose) -> None:
         assert ids(diagnosed("extension", VAULTGATE_LISTEN=listen, VAULTGATE_GUARD="secret", **inside)) == ["extension.door"]
     (told,) = [one.told for one in diagnosed("extension", VAULTGATE_LISTEN=listen).outcomes]
     assert told == "because no extension runs outside a function"
+
+
+def test_an_extension_that_logs_in_beside_the_doctor(diagnosed: Diagnose, backstage: EmbeddedScene) -> None:
+    """After a long sleep it has no token when the invocation begins: it is asked once our own login is over."""
+    before = backstage.tokens()
+
+    def converse(connection: socket.socket, following: Callable[[], Request | None]) -> None:
+        following()
+        said = {"logged_in": bool(backstage.tokens() - before), "circuit": "closed"}
+        connection.sendall(answer_bytes(Answer(200, (), json.dumps(said).encode())))
+
+    with loopback(converse) as server:
+        listen = f"127.0.0.1:{server.origin.port}"
+        assert ids(diagnosed("extension", VAULTGATE_LISTEN=listen, AWS_LAMBDA_RUNTIME_API="127.0.0.1:1")) == []
 
 
 # --- rotation ---

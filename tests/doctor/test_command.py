@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import jsonschema
 import pytest
-from tests.doctor.conftest import schema
+from tests.doctor.conftest import black_hole, schema
 from tests.simulators.clock import MovableClock
 from tests.simulators.secrets_manager import SimulatedSecretsManager
 from tests.simulators.secrets_manager_http import served
@@ -18,8 +22,9 @@ from vaultgate_ops.errors import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
+    from vaultgate_ops.local.scene import EmbeddedScene
     from vaultgate_ops.local.stack import Stack
 
     Run = Callable[..., "Done"]
@@ -139,3 +144,40 @@ def test_the_page(run: Run) -> None:
     """`make docs` prints it."""
     done = run("--markdown")
     assert done.stdout.startswith("# The doctor\n")
+
+
+def test_wrong_settings_are_told_whatever_was_asked(run: Run) -> None:
+    """A check that couldn't be made for them is no reason to say that nothing is wrong."""
+    done = run("--only", "login", VAULTGATE_GARD="open")
+    assert done.exit_code == 2
+    assert "error settings.invalid" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 error; ")
+
+
+def test_what_needs_no_vault_needs_none_of_its_settings(run: Run, tmp_path: Path) -> None:
+    """A mirror's machine and a layer's build know nothing of a function."""
+    done = run("--only", "mirror", "--only", "layer", "--checkpoints", str(tmp_path), VAULT_ADDR=None, VAULT_AUTH_ROLE=None)
+    assert done.exit_code == 0
+    assert [line.split()[:2] for line in done.stdout.splitlines()[:2]] == [["-", "layer"], ["-", "mirror"]]
+
+
+def test_how_long_it_may_look(run: Run) -> None:
+    """Something between a second and five minutes."""
+    assert (run("--within", "0").exit_code, run("--within", "1e9").exit_code) == (2, 2)
+
+
+def test_a_job_that_is_ended(
+    stack: Stack,
+    eventually: Callable[[Callable[[], object]], None],
+    backstage: EmbeddedScene,
+    nothing_left: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """SIGTERM, as CI sends it: the token is given back, and the database's user goes with it."""
+    with nothing_left(), black_hole() as port:
+        users = backstage.database_users()
+        environment = {**stack.function_environment(1), "AWS_ENDPOINT_URL": stack.aws.endpoint, "RDS_PORT": str(port)}
+        command = [str(Path(sys.executable).with_name("vaultgate")), "doctor"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as doctor:
+            eventually(lambda: backstage.database_users() - users)
+            doctor.send_signal(signal.SIGTERM)
+            assert doctor.wait(20) == 130

@@ -283,3 +283,14 @@ def test_an_sts_that_hangs_up(diagnosed: Diagnose) -> None:
         report = diagnosed("login", AWS_ENDPOINT_URL_STS=repr(sts.origin))
     assert [(one.id, one.severity) for one in report.findings] == [("sts.no-answer", "note")]
     assert (states(report)["login"], report.exit_code) == ("fine", 0)
+
+
+def test_what_sts_echoes(diagnosed: Diagnose) -> None:
+    """A wrong signature is answered with the whole signed request, the session token in it: no report repeats that."""
+    token = "IQoJb3JpZ2luX2VjEXAMPLE"
+    words = f"No match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:{token}'"
+    body = f"<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>{words}</Message></Error></ErrorResponse>"
+    with loopback(always(answer_bytes(Answer(403, (), body.encode())))) as sts:
+        report = diagnosed("sts", AWS_ENDPOINT_URL_STS=repr(sts.origin), AWS_SESSION_TOKEN=token)
+    (finding,) = report.findings
+    assert (finding.id, finding.evidence) == ("sts.signature", "SignatureDoesNotMatch: No match.")

@@ -209,6 +209,33 @@ def test_another_method_at_the_mount(diagnosed: Diagnose, stack: Stack, tmp_path
     assert states(report)["sts"] == "not asked"
 
 
+def test_a_wrapped_secret_id_is_left_to_the_extension(diagnosed: Diagnose, stack: Stack, tmp_path: Path) -> None:
+    """A wrapping token can be used once: nothing is logged in to, and the token is still good."""
+    path = "auth/doctor-wrapped/role/app/secret-id"
+    with stack.vault.client() as client:
+        client.sys.enable_auth_method("approle", path="doctor-wrapped")
+        try:
+            client.write_data("auth/doctor-wrapped/role/app", data={"token_policies": ["records"]})
+            wrapped = client.write_data(path, data={}, wrap_ttl="60s")["wrap_info"]["token"]
+            (tmp_path / "role-id").write_text(client.read("auth/doctor-wrapped/role/app/role-id")["data"]["role_id"])
+            (tmp_path / "secret-id").write_text(wrapped)
+            (tmp_path / "secret-id").chmod(0o600)
+            approle = {
+                "VAULTGATE_AUTH_METHOD": "approle",
+                "VAULT_AUTH_PROVIDER": "doctor-wrapped",
+                "VAULTGATE_APPROLE_ROLE_ID_FILE": str(tmp_path / "role-id"),
+                "VAULTGATE_APPROLE_SECRET_ID_FILE": str(tmp_path / "secret-id"),
+                "VAULTGATE_APPROLE_WRAPPING_PATH": path,
+            }
+            report = diagnosed(**approle)
+            assert client.sys.unwrap(wrapped)["data"]["secret_id"]
+        finally:
+            client.sys.disable_auth_method("doctor-wrapped")
+    assert ids(report) == []
+    assert {states(report)[check] for check in ("login", "identity", "policy", "credential", "database")} == {"not asked"}
+    assert states(report)["health"] == "fine"
+
+
 @contextmanager
 def engine(stack: Stack, create: str = CREATE, **connection: Any) -> Iterator[str]:
     """A connection and a dynamic role of the test's own in the database engine; gives the path of its credentials."""

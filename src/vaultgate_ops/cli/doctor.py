@@ -16,11 +16,15 @@ from vaultgate_ops.doctor import words
 from vaultgate_ops.doctor.catalogue import CHECKS
 from vaultgate_ops.doctor.doctor import LONGEST_S, diagnose
 from vaultgate_ops.doctor.visit import Wish
+from vaultgate_ops.interruptions import interruptible
 
 
 @click.command()
 @click.option(
-    "--only", type=click.Choice([*CHECKS]), multiple=True, help="This check, and what it builds on. May be given again."
+    "--only",
+    type=click.Choice([check for check in CHECKS if check != "doctor"]),
+    multiple=True,
+    help="This check, and what it builds on. May be given again.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
@@ -31,7 +35,14 @@ from vaultgate_ops.doctor.visit import Wish
 )
 @click.option("--layer", type=click.Path(path_type=Path), help="Also look at the layer in this folder, such as build/layer.")
 @click.option("--administrator", is_flag=True, help="Read the Vault role with VAULT_TOKEN, VAULT_TOKEN_FILE or ~/.vault-token.")
-@click.option("--within", default=LONGEST_S, show_default=True, metavar="SECONDS", help="How long to look at most.")
+@click.option(
+    "--within",
+    type=click.FloatRange(1, 300),
+    default=LONGEST_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to look at most.",
+)
 @click.option("--markdown", is_flag=True, help="Print the page for the documentation instead.")
 def doctor(
     *,
@@ -54,7 +65,8 @@ def doctor(
         return
     token = _administrator() if administrator else None
     wish = Wish((*secrets, *_named(os.environ)), _checkpoints(checkpoints), layer, token)
-    with speech.Spoken().task("Looking"):
+    # Whoever ends a job in CI sends SIGTERM: the token and the database's user have to go then, too.
+    with interruptible(), speech.Spoken().task("Looking"):
         report = diagnose(os.environ, Clock(), wish=wish, only=only, longest_s=within)
     if form == "json":
         speech.line(json.dumps(report.document(), indent=2))

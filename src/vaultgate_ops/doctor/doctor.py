@@ -1,7 +1,7 @@
 """From an environment to a report: settings first, then everything that they lead to.
 
 Rules: never longer than `LONGEST_S`, whoever doesn't answer; what the doctor got is given back in any case; nothing is asked
-of anybody while the settings are wrong.
+of anybody while the settings are wrong, but for what needs none of them. What is shown is freed of every secret that was met.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from vaultgate import config as extension
 from vaultgate.errors import ConfigurationError
 from vaultgate.values import is_loopback
 from vaultgate_ops.doctor.catalogue import CHECKS, found
+from vaultgate_ops.doctor.discretion import discreet
 from vaultgate_ops.doctor.examination import examine
 from vaultgate_ops.doctor.model import FINE, FOUND, NOT_ASKED, NOT_REACHED, Outcome, Report
-from vaultgate_ops.doctor.steps import steps
+from vaultgate_ops.doctor.steps import BESIDE, beside_the_way, steps
 from vaultgate_ops.doctor.visit import Visit, Wish
 from vaultgate_ops.records import settings as records_settings
 from vaultgate_ops.records.sources import SOURCES
@@ -54,14 +55,19 @@ def diagnose(
     began = clock.steady()
     in_function = _MARK in environ
     place = "function" if in_function else "machine"
+    wish = wish or Wish()
+    if only and BESIDE.issuperset(only):
+        beside, missing = beside_the_way(environ, clock, wish, in_function=in_function)
+        outcomes = examine(_wanted(beside, only), clock, began + longest_s)
+        return Report(place, discreet(_shown([*outcomes, *missing], only), environ), clock.steady() - began)
     settled, config = _settings(environ)
     counted, records = _records(environ)
     first = [settled, counted]
     if config is None:
         rest = [check for check in CHECKS if check not in {"settings", "records", "doctor"}]
         first += [Outcome(check, "", NOT_REACHED, "because 'settings' failed") for check in rest]
-        return Report(place, _shown(first, [], only), clock.steady() - began)
-    visit = Visit(environ, config, records, wish or Wish(), clock, in_function)
+        return Report(place, discreet(_shown(first, only), environ), clock.steady() - began)
+    visit = Visit(environ, config, records, wish, clock, in_function)
     try:
         planned, absent = steps(visit)
         outcomes = examine(_wanted(planned, only), clock, began + longest_s)
@@ -69,7 +75,8 @@ def diagnose(
         left = visit.close()
     if left:
         outcomes.append(Outcome("doctor", "", FOUND, left, (found("doctor.token-left", "", left),)))
-    return Report(place, _shown([*first, *outcomes, *absent], planned, only), clock.steady() - began)
+    shown = discreet(_shown([*first, *outcomes, *absent], only), environ, visit.secrets)
+    return Report(place, shown, clock.steady() - began)
 
 
 def _settings(environ: Mapping[str, str]) -> tuple[Outcome, Config | None]:
@@ -116,8 +123,8 @@ def _wanted(planned: Sequence[Step], only: Collection[str]) -> list[Step]:
     return [step for step in planned if step.key in keys]
 
 
-def _shown(outcomes: Sequence[Outcome], planned: Sequence[Step], only: Collection[str]) -> tuple[Outcome, ...]:
+def _shown(outcomes: Sequence[Outcome], only: Collection[str]) -> tuple[Outcome, ...]:
     """In the order of the catalogue; of what wasn't asked for, only what was found."""
     order = list(CHECKS)
-    kept = [one for one in outcomes if not only or one.check in only or (one.findings and planned)]
+    kept = [one for one in outcomes if not only or one.check in only or one.findings]
     return tuple(sorted(kept, key=lambda one: order.index(one.check)))

@@ -27,21 +27,22 @@ from vaultgate_ops.doctor.probes import vault as probe_vault
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from vaultgate.clock import Clock
     from vaultgate.model import Origin
     from vaultgate_ops.doctor.facts import Place
-    from vaultgate_ops.doctor.visit import Visit
+    from vaultgate_ops.doctor.visit import Visit, Wish
     from vaultgate_ops.records.settings import Settings
 
 OPT = Path("/opt")
 CHECKPOINT = "*.checkpoint"
+BESIDE = frozenset({"layer", "rotation", "mirror"})
+_WRAPPED = "because the secret_id comes wrapped, and whoever unwraps it takes it from the extension"
 _SERVES = frozenset({200, 429, 473})
 
 
 def steps(visit: Visit) -> tuple[list[Step], list[Outcome]]:
     """Everything to look at, each after what it builds on; and what doesn't apply here."""
-    found: list[Step] = []
-    absent: list[Outcome] = []
-    beside_the_way(visit, found, absent)
+    found, absent = beside_the_way(visit.environ, visit.clock, visit.wish, in_function=visit.in_function)
     vaults = places.vaults(visit.config)
     rest = places.others(visit.config, visit.records, visit.environ, in_function=visit.in_function)
     for place, _, _ in vaults:
@@ -54,48 +55,65 @@ def steps(visit: Visit) -> tuple[list[Step], list[Outcome]]:
         found.append(_health(visit, place, server))
     found += _aws_steps(visit, rest, absent)
     found.append(_clock(visit, healths))
-    found.append(_login(visit, vaults, healths))
-    found.append(Step("identity", "", lambda known, _: known["login"], judge_vault.identity, needs=("login",)))
-    found.append(_policy(visit))
+    wrapped = visit.config.auth_method == "approle" and visit.config.approle.wrapping_path is not None
+    if wrapped:
+        absent += [Outcome(check, "", NOT_ASKED, _WRAPPED) for check in ("login", "identity", "policy")]
+    else:
+        found.append(_login(visit, vaults, healths))
+        found.append(Step("identity", "", lambda known, _: known["login"], judge_vault.identity, needs=("login",)))
+        found.append(_policy(visit))
+    _extension(visit, found, absent, () if wrapped else ("login",))
     if visit.records is None:
         why = "because RECORDS_TABLE and RDS_HOST are not set: this is no record-count function"
         absent += [Outcome(check, "", NOT_ASKED, why) for check in ("credential", "database")]
+    elif wrapped and visit.records.source in probe_database.FROM_VAULT:
+        absent += [Outcome(check, "", NOT_ASKED, _WRAPPED) for check in ("credential", "database")]
     else:
         found += _database_steps(visit, visit.records, rest)
     return found, absent
 
 
-def beside_the_way(visit: Visit, found: list[Step], absent: list[Outcome]) -> None:
-    """The layer, the extension, rotation, the mirror."""
-    folder = visit.wish.layer or (OPT if visit.in_function else None)
+def beside_the_way(
+    environ: Mapping[str, str], clock: Clock, wish: Wish, *, in_function: bool
+) -> tuple[list[Step], list[Outcome]]:
+    """The layer, rotation, the mirror: what none of the extension's settings is needed for."""
+    found: list[Step] = []
+    absent: list[Outcome] = []
+    folder = wish.layer or (OPT if in_function else None)
     if folder is None:
         absent.append(Outcome("layer", "", NOT_ASKED, "because this is no function; --layer names a folder"))
     else:
         looked = folder
-        found.append(Step("layer", str(folder), lambda _, __: probe_layer.layer(looked, visit.environ), beside.layer))
-    if visit.config.run_mode == "file":
-        absent.append(Outcome("extension", "", NOT_ASKED, "because VAULT_RUN_MODE=file opens no port"))
-    elif visit.in_function:
-        found.append(Step("extension", "", lambda _, end: probe_extension.extension(visit, end), beside.extension))
-    else:
-        absent.append(Outcome("extension", "", NOT_ASKED, "because no extension runs outside a function"))
-    found.extend(Step("rotation", secret, _rotation(visit, secret), beside.rotation) for secret in visit.wish.secrets)
-    if not visit.wish.secrets:
+        found.append(Step("layer", str(folder), lambda _, __: probe_layer.layer(looked, environ), beside.layer))
+    found.extend(Step("rotation", secret, _rotation(environ, clock, secret), beside.rotation) for secret in wish.secrets)
+    if not wish.secrets:
         absent.append(Outcome("rotation", "", NOT_ASKED, "because no secret is named: --secret, OVERDUE_SECRETS, ROTATION_SWEEP"))
-    checkpoints = sorted(visit.wish.checkpoints.glob(CHECKPOINT)) if visit.wish.checkpoints else []
-    found.extend(Step("mirror", file.name, _mirror(visit, file), beside.mirror) for file in checkpoints)
+    checkpoints = sorted(wish.checkpoints.glob(CHECKPOINT)) if wish.checkpoints else []
+    found.extend(Step("mirror", file.name, _mirror(clock, file), beside.mirror) for file in checkpoints)
     if not checkpoints:
         absent.append(
             Outcome("mirror", "", NOT_ASKED, "because no mirror's checkpoint is here; --checkpoints names their folder")
         )
+    return found, absent
 
 
-def _rotation(visit: Visit, secret: str) -> Any:
-    return lambda _known, _end: probe_rotation.rotation(visit, secret)
+def _rotation(environ: Mapping[str, str], clock: Clock, secret: str) -> Any:
+    return lambda _known, _end: probe_rotation.rotation(environ, clock, secret)
 
 
-def _mirror(visit: Visit, file: Path) -> Any:
-    return lambda _known, _end: probe_mirror.mirror(visit, file)
+def _mirror(clock: Clock, file: Path) -> Any:
+    return lambda _known, _end: probe_mirror.mirror(clock, file)
+
+
+def _extension(visit: Visit, found: list[Step], absent: list[Outcome], after: tuple[str, ...]) -> None:
+    if visit.config.run_mode == "file":
+        absent.append(Outcome("extension", "", NOT_ASKED, "because VAULT_RUN_MODE=file opens no port"))
+    elif visit.in_function:
+        # After our own login: a sandbox that slept longer than its token lives logs in anew beside the invocation.
+        probe = lambda _, end: probe_extension.extension(visit, end)  # noqa: E731 - reads as the others
+        found.append(Step("extension", "", probe, beside.extension, after=after))
+    else:
+        absent.append(Outcome("extension", "", NOT_ASKED, "because no extension runs outside a function"))
 
 
 def network_steps(visit: Visit, place: Place) -> Iterator[Step]:

@@ -76,6 +76,7 @@ class Visit:
         self._leases: list[str] = []
         self._login: tuple[str, Secret] | None = None
         self._over = False
+        self._met: list[Secret] = []
 
     def ask(
         self,
@@ -119,6 +120,7 @@ class Visit:
 
     def hold(self, server: Origin, token: Secret, *, batch: bool) -> None:
         """Keep a token until the end."""
+        self.conceal(token)
         with self._lock:
             if not self._over:
                 self._held = server, token, batch
@@ -132,8 +134,20 @@ class Visit:
 
     def hold_login(self, user: str, password: Secret) -> None:
         """Keep the database's credential for the check that follows."""
+        self.conceal(password)
         with self._lock:
             self._login = user, password
+
+    def conceal(self, *secrets: Secret | None) -> None:
+        """Remember what a report must never show."""
+        with self._lock:
+            self._met += [secret for secret in secrets if secret]
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that were met."""
+        with self._lock:
+            return tuple(self._met)
 
     @property
     def login(self) -> tuple[str, Secret] | None:

@@ -46,9 +46,11 @@ def keys(visit: Visit, keys_of: Source, deadline: float) -> Keys:
     """Ask for keys, and keep their id."""
     assumed = visit.config.assumed_role_arn or ""
     try:
-        return Keys(keys_of.current(min(deadline, visit.clock.steady() + STEP_S)).access_key, assumed=assumed)
+        found = keys_of.current(min(deadline, visit.clock.steady() + STEP_S))
     except VaultgateError as error:
         return Keys("", error.message, error.hint or "see the message", assumed)
+    visit.conceal(found.secret_key, found.session_token)
+    return Keys(found.access_key, assumed=assumed)
 
 
 def endpoint(visit: Visit) -> Origin:

@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any, cast
 from vaultgate_ops.doctor.facts import RotationSeen
 
 if TYPE_CHECKING:
-    from vaultgate_ops.clock import Clock  # the layer's has the same methods
-    from vaultgate_ops.doctor.visit import Visit
+    from collections.abc import Mapping
+
+    from vaultgate.clock import Clock
+    from vaultgate_ops.clock import Clock as Ours  # the layer's has the same methods
 
 _CONNECT_S, _ANSWER_S, _LONGEST = 3, 4, 300
 _DAYS = 45
 """How old a value may get where no rotation is enabled: nobody says, so it isn't called overdue."""
 
 
-def rotation(visit: Visit, secret: str) -> RotationSeen:
+def rotation(environ: Mapping[str, str], clock: Clock, secret: str) -> RotationSeen:
     """Look at one secret, and try what a rotation function needs and what is harmless."""
     import boto3  # noqa: PLC0415 - see the module's rules
     from botocore.config import Config  # noqa: PLC0415 - as above
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
-    environ = visit.environ
     # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it.
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     terms = Config(connect_timeout=_CONNECT_S, read_timeout=_ANSWER_S, retries={"total_max_attempts": 1}, proxies={})
@@ -43,7 +44,7 @@ def rotation(visit: Visit, secret: str) -> RotationSeen:
     except (BotoCoreError, ValueError) as error:
         return RotationSeen(secret, code="failed", words=f"no client: {type(error).__name__}; is AWS_REGION set?")
     try:
-        return _look(visit, client, secret, region or "")
+        return _look(clock, client, secret, region or "")
     finally:
         client.close()
 
@@ -58,14 +59,14 @@ _CALLS: tuple[tuple[str, str, str], ...] = (
 _ENDPOINTS = ("SECRETS_MANAGER_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
 
 
-def _look(visit: Visit, client: Any, secret: str, region: str) -> RotationSeen:
+def _look(clock: Clock, client: Any, secret: str, region: str) -> RotationSeen:
     from vaultgate_ops.errors import OpsError  # noqa: PLC0415 - see the module's rules
     from vaultgate_ops.rotation.errors import RotationError  # noqa: PLC0415 - as above
     from vaultgate_ops.rotation.overdue import overdue_s  # noqa: PLC0415 - as above
     from vaultgate_ops.rotation.service import SecretsManager  # noqa: PLC0415 - as above
     from vaultgate_ops.rotation.survey import survey  # noqa: PLC0415 - as above
 
-    store = SecretsManager(client, cast("Clock", visit.clock))
+    store = SecretsManager(client, cast("Ours", clock))
     refused: dict[str, str] = {}
     trouble: dict[str, RotationError] = {}
     for operation, name, parameter in _CALLS:
@@ -89,7 +90,7 @@ def _look(visit: Visit, client: Any, secret: str, region: str) -> RotationSeen:
     late = 0.0
     if looked.enabled and looked.current is not None:
         with suppress(OpsError):
-            late = overdue_s(looked, _DAYS, visit.clock.wall())
+            late = overdue_s(looked, _DAYS, clock.wall())
     pending = looked.pending
     return RotationSeen(
         secret,
@@ -98,7 +99,7 @@ def _look(visit: Visit, client: Any, secret: str, region: str) -> RotationSeen:
         function=looked.function,
         current=looked.current is not None,
         pending=pending.version_id if pending else "",
-        pending_s=visit.clock.wall() - pending.created_at if pending else 0.0,
+        pending_s=clock.wall() - pending.created_at if pending else 0.0,
         overdue_s=late,
         owner=looked.owner,
     )
