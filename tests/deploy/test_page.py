@@ -51,7 +51,9 @@ def test_each_deployment_is_one_that_cloudformation_takes(given: dict[str, str])
 
 def test_what_stays_is_listed() -> None:
     """The page's table names each resource that CloudFormation keeps, or keeps a snapshot of, and no other."""
-    kept = {name for name, one in template()["Resources"].items() if one.get("DeletionPolicy") in {"Retain", "Snapshot"}}
+    resources = template()["Resources"].items()
+    kept = {name for name, one in resources if one.get("DeletionPolicy") in {"Retain", "Snapshot"}}
+    kept |= {name for name, one in resources if one.get("Properties", {}).get("RetentionPolicy") == "Retain"}
     table = _PAGE.partition("| what stays |")[2].partition("\n\n")[0]
     rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == kept
@@ -61,12 +63,7 @@ def test_what_draws_another_password_is_said() -> None:
     """CloudFormation makes a new version when GenerateSecretString changes: each parameter in it is named under "Updating"."""
     drawn = json.dumps(template()["Resources"]["DatabaseSecret"]["Properties"]["GenerateSecretString"])
     inside = {name for name in template()["Parameters"] if f"${{{name}}}" in drawn}
-    updating = (
-        _PAGE.partition("\n## Updating\n")[2]
-        .partition("\n## ")[0]
-        .rpartition("draw a password")[0]
-        .rpartition("With `Rotation`")[2]
-    )
+    updating = _PAGE.partition("\n## Updating\n")[2].partition("draw a password")[0].rpartition("With `Rotation`")[2]
     assert len(inside) == 5
     assert {name for name in inside if f"`{name}`" not in updating} == set()
 

@@ -5,6 +5,8 @@ Each test's sentence has its source. Nothing of this could be seen in an account
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.deploy.holder import statements_of
 from tests.deploy.ways import PARAMETER_KEY, SECOND_KEY, WAYS, deployed, template
@@ -12,6 +14,10 @@ from tests.simulators.cloudformation import Deployed
 
 _ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:billing"
 _ROTATIONS = [way for way in WAYS if "RotationTopic" in deployed(way).resources]
+
+
+def _layers(way: str) -> list[dict[str, Any]]:
+    return [one for one in deployed(way).resources.values() if one["Type"] == "AWS::Lambda::LayerVersion"]
 
 
 def _with(parameter: str, value: str) -> list[str]:
@@ -79,3 +85,26 @@ def test_what_goes_into_json_and_policies_fits_there(parameter: str, taken: list
         assert not [one for one in _with(parameter, value) if one.startswith(f"{parameter}:")], value
     for value in refused:
         assert f"{parameter}: {value!r}" in _with(parameter, value)
+
+
+def test_a_layer_that_others_have_stays() -> None:
+    """A function that names a deleted version can't be deployed again, nor rolled back; our own certificates nobody else has."""
+    layers = {one["Properties"]["LayerName"]: one for one in _layers("everything")}
+    assert {name: one["DeletionPolicy"] for name, one in layers.items()} == {
+        "stack-vaultgate-arm64": "Retain",
+        "stack-vaultgate-x86_64": "Retain",
+        "stack-certificates": "Delete",
+    }
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if deployed(way).of("AWS::S3::Bucket")])
+def test_nothing_is_brought_to_a_bucket_in_clear(way: str) -> None:
+    """Each has a policy that denies what comes without TLS, and is closed to the public."""
+    buckets, policies = (deployed(way).of(f"AWS::S3::{kind}") for kind in ("Bucket", "BucketPolicy"))
+    for name, bucket in buckets.items():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        (policy,) = (one["PolicyDocument"] for one in policies.values() if one["Bucket"] == name)
+        (deny,) = (one for one in policy["Statement"] if one["Effect"] == "Deny")
+        assert (deny["Principal"], deny["Action"]) == ("*", "s3:*")
+        assert deny["Resource"] == [f"{name}.Arn", f"{name}.Arn/*"]
+        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
