@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import traceback
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,6 +139,45 @@ def test_an_answer_that_comes_in_drops(keys: ServedKeys) -> None:
     """None of its pieces is late, the whole is: that ends too."""
     keys.door.faults["GET /v1/orders"] = [(200, "x" * 500_000)]
     assert failure(Door(keys.ca_file, Hasty()), call(keys.url)).code == "connection-lost"
+
+
+@contextmanager
+def server(begins: bytes, goes_on: bytes = b"") -> Iterator[str]:
+    """One without HTTP: whatever it is asked, it says something, and either hangs up or goes on for ever. Gives its URL."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def speak() -> None:
+            talking, _ = listening.accept()
+            with talking, suppress(OSError):
+                talking.recv(65536)
+                talking.sendall(begins)
+                while goes_on and not over.wait(0.02):
+                    talking.sendall(goes_on)
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
+            speaker.join()
+
+
+def test_an_answer_that_is_announced_for_ever() -> None:
+    """A head that comes in drops doesn't keep the function any longer than silence."""
+    with server(b"", b"HTTP/1.1 100 Continue\r\n\r\n") as url:
+        assert failure(Door(None, Clock(), answer_s=0.3), call(url)).code == "connection-lost"
+
+
+def test_an_answer_that_breaks_off() -> None:
+    """It isn't taken for a short one, of which the description would be to blame."""
+    with server(b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a"') as url:
+        assert failure(Door(None, Clock()), call(url)).code == "connection-lost"
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as url:
+        assert Door(None, Clock())(call(url)).content == b"{}"
+    with server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n") as url:
+        assert Door(None, Clock())(call(url)).content == b"{}"
 
 
 def test_nobody_there() -> None:

@@ -8,22 +8,23 @@ may quote the header that holds the key, so none is chained or quoted.
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from vaultgate_ops.rotation.errors import RotationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from vaultgate_ops.clock import Clock
 
 CONNECT_S, ANSWER_S = 5.0, 15.0
 LONGEST_ANSWER = 1024 * 1024
-_PIECE = 65536
 _DONE, _REDIRECT = 200, 300
 
 
@@ -74,7 +75,7 @@ class Door:
     Args:
         ca_file: PEM bundle for the API's certificate; None for the system's.
         clock: for the answer's deadline.
-        answer_s: from the request to the answer's last byte, and for each wait in between.
+        answer_s: from the request to the answer's last byte.
     """
 
     def __init__(self, ca_file: str | None, clock: Clock, answer_s: float = ANSWER_S) -> None:
@@ -124,24 +125,20 @@ class Door:
     def _asked(self, connection: http.client.HTTPConnection, call: Call) -> Reply:
         deadline = self._clock.steady() + self._answer_s
         connection.sock.settimeout(self._answer_s)
+        connection.response_class = partial(_Answer, left=lambda: deadline - self._clock.steady())  # type: ignore[assignment]  # is called only
         headers = {"Accept": "application/json", "User-Agent": "vaultgate-rotation", **call.headers}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         connection.request(call.method, _target(call.url), body=call.body, headers=headers)
         with connection.getresponse() as answer:
-            return Reply(answer.status, self._content(answer, call, deadline))
-
-    def _content(self, answer: http.client.HTTPResponse, call: Call, deadline: float) -> bytes:
-        content = b""
-        while piece := answer.read1(_PIECE):
-            content += piece
-            if len(content) > LONGEST_ANSWER:
-                raise RotationError(
-                    "api-answer-wrong", f"{call.what} answered with more than {LONGEST_ANSWER} bytes.", "Ask for fewer items."
-                )
-            if self._clock.steady() > deadline:
-                raise TimeoutError
-        return content
+            content = answer.read(LONGEST_ANSWER + 1)
+        if len(content) > LONGEST_ANSWER:
+            raise RotationError(
+                "api-answer-wrong", f"{call.what} answered with more than {LONGEST_ANSWER} bytes.", "Ask for fewer items."
+            )
+        if answer.length:
+            raise http.client.IncompleteRead(b"", answer.length)
+        return Reply(answer.status, content)
 
     def _context(self) -> ssl.SSLContext:
         try:
@@ -150,6 +147,37 @@ class Door:
             raise RotationError(
                 "tls", f"The CA bundle can't be read: {type(error).__name__}.", "Correct ROTATION_CA_BUNDLE."
             ) from None
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose head and body have one deadline together: a socket's own time-out is for each piece."""
+
+    def __init__(self, sock: socket.socket, *given: Any, left: Callable[[], float], **named: Any) -> None:
+        super().__init__(sock, *given, **named)
+        pieces = sock.makefile("rb", buffering=0)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Timed(sock, pieces, left))
+
+
+class _Timed(io.RawIOBase):
+    """A socket's bytes, each wait for them no longer than what is left."""
+
+    def __init__(self, sock: socket.socket, pieces: io.RawIOBase, left: Callable[[], float]) -> None:
+        self._sock, self._pieces, self._left = sock, pieces, left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._left()
+        if left_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left_s)
+        return self._pieces.readinto(buffer)
+
+    def close(self) -> None:
+        self._pieces.close()
+        super().close()
 
 
 def _target(url: str) -> str:
