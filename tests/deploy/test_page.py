@@ -7,7 +7,7 @@ import re
 import shlex
 
 import pytest
-from tests.deploy.ways import template
+from tests.deploy.ways import WAYS, deployed, template
 from tests.simulators.cloudformation import Deployed
 from tests.simulators.sam import transformed
 
@@ -66,6 +66,24 @@ def test_what_draws_another_password_is_said() -> None:
     updating = _PAGE.partition("\n## Updating\n")[2].partition("draw a password")[0].rpartition("With `Rotation`")[2]
     assert len(inside) == 5
     assert {name for name in inside if f"`{name}`" not in updating} == set()
+
+
+def test_the_alarms_that_are_paid_for() -> None:
+    """The page's figures are those of the ways that it names."""
+    ways = {"records": "the record-count function", "rotation": "`Rotation=own`", "parameter": "`RotatedParameter`"}
+    ways |= {"mirror": "`AuditLogGroupName`", "mirror from S3": "`AuditBucket`"}
+    said = _PAGE.partition("\n## What it costs at rest\n")[2].partition("\n## ")[0]
+    for way, name in ways.items():
+        assert f"{len(deployed(way).of('AWS::CloudWatch::Alarm'))} with {name}" in " ".join(said.split()), name
+
+
+def test_what_alarms_at_first_is_said() -> None:
+    """Each alarm that takes missing data as bad goes off before there is any."""
+    alarms = Deployed(template(), **WAYS["everything"]).of("AWS::CloudWatch::Alarm")
+    said = _PAGE.partition("At first ")[2].partition("\n\n")[0]
+    assert {name for name, one in alarms.items() if one["TreatMissingData"] == "breaching"} == {
+        name for name in alarms if f"`{name}`" in said
+    }
 
 
 def test_what_is_named_exists() -> None:
