@@ -180,11 +180,17 @@ def test_one_that_can_not_be_looked_at(account: Account) -> None:
 
 
 def test_an_unfinished_rotation_is_noted(account: Account) -> None:
-    """With the version that waits."""
+    """With the version that waits, of a secret and of a parameter; what has waited isn't."""
     account.secret("app/db", {"AutomaticallyAfterDays": 45})
     token = "a" * 32
     account.client.rotate_secret(SecretId="app/db", ClientRequestToken=token)
     assert account.report()["app/db"].note == f"version {token} is pending"
+    for name in ("/app/db", "plain"):
+        account.ssm.put_parameter(Name=name, Value=PASSWORD, Type="SecureString")
+        for number, note in ((1, ""), (2, "version 2 is pending")):
+            waiting = f"/vaultgate-pending/{name.removeprefix('/')}/{number}"
+            account.ssm.put_parameter(Name=waiting, Value=PASSWORD, Type="SecureString")
+            assert account.report()[name].note == note
 
 
 def test_more_than_a_page(account: Account) -> None:

@@ -10,18 +10,19 @@ Source: AWS Secrets Manager API Reference, ListSecrets; AWS Systems Manager API 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.errors import OpsError, UsageProblem
 from vaultgate_ops.rotation import parameter_survey
+from vaultgate_ops.rotation.model import PENDING
 from vaultgate_ops.rotation.overdue import overdue_s
 from vaultgate_ops.rotation.parameter_store import PENDING_ROOT, pending_name
 from vaultgate_ops.rotation.reads import Reader, Subject, readers, same
 from vaultgate_ops.rotation.schedule import described, load
-from vaultgate_ops.rotation.survey import Survey, survey
+from vaultgate_ops.rotation.survey import Survey, Version, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,15 +113,15 @@ def parameters(systems: Api, sources: Sources) -> list[Row]:
         RotationError: they can't be listed.
     """
     found = {one["Name"]: one for one in _described(systems, {"Key": f"tag:{DAYS_TAG}"})}
-    waiting = _described(systems, {"Key": "Path", "Option": "Recursive", "Values": [PENDING_ROOT]})
-    rotated = {one["Name"].removeprefix(PENDING_ROOT).rpartition("/")[0] for one in waiting}
+    waiting = {one["Name"]: one for one in _described(systems, {"Key": "Path", "Option": "Recursive", "Values": [PENDING_ROOT]})}
+    rotated = {name.removeprefix(PENDING_ROOT).rpartition("/")[0] for name in waiting}
     # A name without a slash waits in the same place as one with it.
     names = sorted({*rotated, *(name[1:] for name in rotated), *(one.secret_id for one in sources.days)})
     named = [name for name in names if _PARAMETER.fullmatch(name) and name not in found]
     for start in range(0, len(named), _MOST_VALUES):
         part = {"Key": "Name", "Option": "Equals", "Values": named[start : start + _MOST_VALUES]}
         found |= {one["Name"]: one for one in _described(systems, part)}
-    return [_parameter(systems, one, sources) for _, one in sorted(found.items())]
+    return [_parameter(systems, one, waiting, sources) for _, one in sorted(found.items())]
 
 
 def absent(rows: Sequence[Row], sources: Sources) -> list[Row]:
@@ -163,8 +164,12 @@ def _secret(store: SecretsManager, region: str, entry: Mapping[str, Any], source
         return Row("secret", name, arn, UNREADABLE, note=error.message)
 
 
-def _parameter(systems: Api, entry: Mapping[str, Any], sources: Sources) -> Row:
+def _parameter(systems: Api, entry: Mapping[str, Any], waiting: Mapping[str, Mapping[str, Any]], sources: Sources) -> Row:
     looked = parameter_survey.described(entry)
+    pending = waiting.get(pending_name(looked.name, entry["Version"] + 1))
+    if pending:
+        begun = Version(str(entry["Version"] + 1), (PENDING,), pending["LastModifiedDate"].timestamp())
+        looked = replace(looked, versions=(*looked.versions, begun))
     name, arn = looked.name, looked.arn
     try:
         listed = systems.call("list_tags_for_resource", ResourceType="Parameter", ResourceId=name)["TagList"]
