@@ -240,6 +240,18 @@ def test_a_repair_does_not_blame_the_new_key_for_the_current_ones_id(account: Ac
     assert account.admits_current()
 
 
+def test_a_value_that_was_taken_back_leaves_its_key_to_the_sweep(account: Account, key_bed: KeyBed) -> None:
+    """Nobody uses it, and no later rotation is needed to end it."""
+    begun = account.begin()
+    account.step(begun, "createSecret")
+    take_back(account, key_bed)
+    key_bed.amazon.service.end(begun)
+    assert len(account.keys.api.live) == 2
+    key_bed.clock.advance(GRACE_S)
+    assert account.sweep() == "swept"
+    assert [key.secret for key in account.keys.api.live] == [account.current]
+
+
 def take_back(account: Account, key_bed: KeyBed) -> None:
     """Take AWSPENDING off whatever has it: a value that is stored by hand doesn't."""
     pending = key_bed.amazon.service.stages(account.secret)["AWSPENDING"]

@@ -50,7 +50,7 @@ CODES: Mapping[str, Meaning] = {
     "replica-region": Meaning(_USAGE, False, "whoever deploys: rotate in the secret's primary region"),
     "managed-elsewhere": Meaning(_USAGE, False, "nobody: another service of AWS owns and rotates this secret"),
     "value-changed": Meaning(
-        _FAILED, False, "whoever wrote AWSPENDING: only the password may differ; drop the version and rotate again"
+        _FAILED, False, "whoever wrote AWSPENDING: only password or key may differ; drop the version and rotate again"
     ),
     "parameter-plain": Meaning(_USAGE, False, "whoever stored the parameter: only a SecureString is rotated"),
     "parameter-name": Meaning(
