@@ -249,6 +249,17 @@ def test_permissions_of_a_rotation(diagnosed: Diagnose, amazon: tuple[Served, Mo
     assert ids(report) == ["rotation.failed"]
 
 
+def test_a_secret_that_is_to_be_deleted(diagnosed: Diagnose, amazon: tuple[Served, MovableClock]) -> None:
+    """The service answers, so no endpoint is missing: its words say what to mend."""
+    service, clock = amazon
+    secret(service, "app/db")
+    service.client().delete_secret(SecretId="app/db", RecoveryWindowInDays=7)
+    wish = Wish(secrets=("app/db",))
+    report = diagnosed("rotation", wish=wish, clock=clock, AWS_ENDPOINT_URL_SECRETS_MANAGER=service.endpoint)
+    assert ids(report) == ["rotation.refused"]
+    assert "restore-secret --secret-id app/db" in report.findings[0].fix
+
+
 def test_permissions_by_iam(diagnosed: Diagnose) -> None:
     """The function's role may call nothing of it, says moto, which enforces IAM's policies."""
     report = diagnosed("rotation", wish=Wish(secrets=("app/db",)))

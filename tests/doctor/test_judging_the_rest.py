@@ -123,6 +123,7 @@ def test_a_rotation_in_order() -> None:
         ({"enabled": False}, "rotation.disabled", "rotation not enabled, no pending version"),
         ({"code": "missing", "words": "no such"}, "rotation.missing", "no such"),
         ({"code": "failed", "words": "no way"}, "rotation.failed", "no way"),
+        ({"code": "refused", "words": "to be deleted"}, "rotation.refused", "to be deleted"),
     ],
 )
 def test_a_rotation_in_disorder(changed: dict[str, object], name: str, evidence: str) -> None:

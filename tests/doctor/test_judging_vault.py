@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vaultgate_ops.doctor.catalogue import found
@@ -77,6 +79,13 @@ def test_sts_refuses(code: str, words: str, name: str) -> None:
     said = f"{code or '403'}: {words}" if words else code or "status 403"
     finding = found(name, "https://sts eu-west-1", said, mount="elsewhere/aws")
     assert aws.identity(called(403, code, words), "elsewhere/aws") == Verdict(said, (finding,))
+
+
+def test_an_endpoint_s_policy_is_a_note() -> None:
+    """Nobody but the doctor asks STS from here, unless a role is assumed."""
+    seen = called(403, "AccessDenied", "no")
+    assert [one.severity for one in aws.identity(seen, "aws").findings] == ["note"]
+    assert [one.severity for one in aws.identity(replace(seen, needed=True), "aws").findings] == ["error"]
 
 
 def test_something_else_answers_for_sts() -> None:

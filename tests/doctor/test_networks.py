@@ -273,6 +273,7 @@ def test_refusals_of_sts(diagnosed: Diagnose, code: str, words: str, found: str)
         (request,) = [one for one in sts.requests if one.method == "POST"]
     assert ids(report) == [found]
     assert words in report.findings[0].evidence
+    assert report.exit_code == (0 if found == "sts.denied" else 1)
     assert request.header("Host") == "sts.us-east-1.amazonaws.com"
     assert request.header("X-Vault-AWS-IAM-Server-ID") is None
 

@@ -459,8 +459,8 @@ KINDS = (
     ),
     Kind(
         "sts.denied",
-        ERROR,
-        "A policy denies the call: of a VPC endpoint, or of the organization.",
+        NOTE,
+        "The VPC endpoint's policy denies the call, so the signature was not checked; Vault asks STS by itself.",
         "STS's code and words",
         "Let the endpoint's policy allow sts:GetCallerIdentity: aws ec2 describe-vpc-endpoints shows it.",
     ),
@@ -497,10 +497,11 @@ KINDS = (
     Kind(
         "login.no-mount",
         ERROR,
-        "No auth method that takes such a login is mounted there, or another namespace has it.",
+        "No auth method that takes such a login is mounted there, another namespace has it, or the role's token_bound_cidrs "
+        "leave this address out.",
         "Vault's words",
         "Set VAULT_AUTH_PROVIDER to one of: vault auth list; or enable it: vault auth enable -path={mount} {method}; "
-        "see VAULT_NAMESPACE.",
+        "see VAULT_NAMESPACE; if it is there: vault read -field=token_bound_cidrs auth/{mount}/role/{role}.",
     ),
     Kind(
         "login.other-method",
@@ -546,6 +547,13 @@ KINDS = (
         "Vault can't answer a login now.",
         "Vault's words",
         "Look at Vault's log; with one audit device only, a full disk stops everything: vault audit list.",
+    ),
+    Kind(
+        "login.rate-limited",
+        ERROR,
+        "A quota of Vault's lets no further login through now.",
+        "Vault's words",
+        "Look at: vault list sys/quotas/rate-limit; raise the one for auth/{mount}, or look again later.",
     ),
     Kind(
         "login.refused",
@@ -744,7 +752,8 @@ KINDS = (
         ERROR,
         "Whoever runs the doctor may not call what a rotation needs.",
         "each action, and the service's words",
-        "Allow {actions} on the secret, and kms:Decrypt on its key; `vaultgate rotate now --dry-run {secret}` proves the rest.",
+        "Run the doctor with the rotation function's role; if these keys are its own, allow it {actions} on the secret, and "
+        "kms:Decrypt on its key; `vaultgate rotate now --dry-run {secret}` proves the rest.",
     ),
     Kind(
         "rotation.missing",
@@ -758,7 +767,16 @@ KINDS = (
         ERROR,
         "Secrets Manager can't be asked.",
         "why",
-        "Give the subnets an endpoint: aws ec2 create-vpc-endpoint --service-name com.amazonaws.<region>.secretsmanager ...",
+        "Set AWS_REGION if it isn't; in a VPC give the subnets an endpoint: "
+        "aws ec2 create-vpc-endpoint --service-name com.amazonaws.<region>.secretsmanager ...",
+    ),
+    Kind(
+        "rotation.refused",
+        ERROR,
+        "Secrets Manager answers, and gives no account of the secret.",
+        "its words",
+        "Mend what it says; of a secret that is to be deleted: aws secretsmanager restore-secret --secret-id {secret}; "
+        "of keys that are over: aws sts get-caller-identity.",
     ),
     Kind(
         "rotation.stuck",
@@ -843,7 +861,15 @@ KINDS = (
         WARNING,
         "The doctor's own token could not be revoked; it and its leases end by their TTL.",
         "Vault's words",
-        'Grant it in the role\'s policy: path "auth/token/revoke-self" {{ capabilities = ["update"] }}.',
+        'Where it was denied, grant it in the role\'s policy: path "auth/token/revoke-self" {{ capabilities = ["update"] }}.',
+    ),
+    Kind(
+        "doctor.leases-left",
+        WARNING,
+        "The leases of the doctor's batch token could not be revoked: the database's user stays until its TTL is over.",
+        "Vault's words",
+        'Where it was denied, grant it in the role\'s policy: path "sys/leases/revoke" {{ capabilities = ["update"] }}; '
+        "or let the role give service tokens: vault write auth/{mount}/role/{role} token_type=service.",
     ),
 )
 _BY_ID = {kind.id: kind for kind in KINDS}

@@ -74,7 +74,9 @@ def diagnose(
     finally:
         left = visit.close()
     if left:
-        outcomes.append(Outcome("doctor", "", FOUND, left, (found("doctor.token-left", "", left),)))
+        name = "doctor.leases-left" if visit.batch else "doctor.token-left"
+        filled = {"mount": config.auth_mount, "role": config.auth_role or "<role>"}
+        outcomes.append(Outcome("doctor", "", FOUND, left, (found(name, "", left, **filled),)))
     shown = discreet(_shown([*first, *outcomes, *absent], only), environ, visit.secrets)
     return Report(place, shown, clock.steady() - began)
 

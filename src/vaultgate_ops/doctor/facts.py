@@ -393,7 +393,8 @@ class RotationSeen:
 
     Attributes:
         refused: operation to the service's words, for those that were denied.
-        code, words: of the first other failure; empty for none.
+        code: of the first other failure, `missing`, `refused` or `failed` (no answer); empty for none.
+        words: the service's.
         enabled: rotation is.
         function: the rotation function's ARN.
         current: there is an AWSCURRENT.

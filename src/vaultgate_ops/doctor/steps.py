@@ -200,7 +200,7 @@ def _policy(visit: Visit) -> Step:
     return Step(
         "policy",
         "",
-        lambda known, end: probe_vault.grants(visit, known["login"].policies, end),
+        lambda known, end: probe_vault.grants(visit, known["login"], end),
         judge_vault.grants,
         needs=("login",),
     )

@@ -75,7 +75,7 @@ class Visit:
         self._held: tuple[Origin, Secret, bool] | None = None
         self._leases: list[str] = []
         self._login: tuple[str, Secret] | None = None
-        self._over = False
+        self._over = self.batch = False
         self._met: list[Secret] = []
 
     def ask(
@@ -122,6 +122,7 @@ class Visit:
         """Keep a token until the end."""
         self.conceal(token)
         with self._lock:
+            self.batch = batch
             if not self._over:
                 self._held = server, token, batch
                 return

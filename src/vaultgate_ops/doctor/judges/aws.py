@@ -53,7 +53,9 @@ def identity(seen: CallerIdentity, mount: str) -> Verdict:
             seen.words, (found("sts.no-answer", about, seen.words, severity=ERROR if seen.needed else ""),), stops=True
         )
     said = f"{seen.code or seen.status}: {seen.words}" if seen.words else seen.code or f"status {seen.status}"
-    return Verdict(said, (found(_cause(seen), about, said, mount=mount),))
+    name = _cause(seen)
+    severity = ERROR if name == "sts.denied" and seen.needed else ""
+    return Verdict(said, (found(name, about, said, severity=severity, mount=mount),))
 
 
 def _cause(seen: CallerIdentity) -> str:

@@ -89,8 +89,7 @@ def rotation(seen: RotationSeen) -> Verdict:
     """One secret's rotation."""
     about, filled = seen.secret, {"secret": seen.secret, "function": seen.function or "the rotation function"}
     if seen.code:
-        name = "rotation.missing" if seen.code == "missing" else "rotation.failed"
-        return Verdict(seen.words, (found(name, about, seen.words, **filled),))
+        return Verdict(seen.words, (found(f"rotation.{seen.code}", about, seen.words, **filled),))
     findings: list[Finding] = []
     if seen.refused:
         evidence = "; ".join(f"{operation}: {words}" for operation, words in sorted(seen.refused.items()))

@@ -34,6 +34,7 @@ _REFUSALS = (
     ("invalid secret", "login.ids"),
     ("missing secret_id", "login.ids"),
     ("wrapping token", "login.ids"),
+    ("rate limit quota", "login.rate-limited"),
     ("permission denied", "login.no-mount"),
 )
 

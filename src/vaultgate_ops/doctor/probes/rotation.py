@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vaultgate.clock import Clock
     from vaultgate_ops.clock import Clock as Ours  # the layer's has the same methods
+    from vaultgate_ops.rotation.errors import RotationError
 
 _CONNECT_S, _ANSWER_S, _LONGEST = 3, 4, 300
 _DAYS = 45
@@ -83,10 +84,13 @@ def _look(clock: Clock, client: Any, secret: str, region: str) -> RotationSeen:
     # A secret without a value has nothing to get, and is there all the same.
     graver = [error for operation, error in trouble.items() if operation == "DescribeSecret" or error.code != "secret-missing"]
     if graver:
-        return RotationSeen(secret, refused, "missing" if graver[0].code == "secret-missing" else "failed", graver[0].message)
+        return _broken(secret, refused, graver[0])
     if {"DescribeSecret", "ListSecretVersionIds"} & refused.keys():
         return RotationSeen(secret, refused)
-    looked = survey(store, secret, region)
+    try:
+        looked = survey(store, secret, region)
+    except RotationError as error:
+        return _broken(secret, refused, error)
     late = 0.0
     if looked.enabled and looked.current is not None:
         with suppress(OpsError):
@@ -103,3 +107,8 @@ def _look(clock: Clock, client: Any, secret: str, region: str) -> RotationSeen:
         overdue_s=late,
         owner=looked.owner,
     )
+
+
+def _broken(secret: str, refused: dict[str, str], error: RotationError) -> RotationSeen:
+    code = {"secret-missing": "missing", "aws-unreachable": "failed"}.get(error.code, "refused")
+    return RotationSeen(secret, refused, code, " ".join(error.message.split())[:_LONGEST])

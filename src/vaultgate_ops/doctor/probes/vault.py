@@ -29,6 +29,7 @@ STEP_S, LOGIN_S = 4.0, 8.0
 _OK = 200
 _NO_TOKEN = 204
 """"No content": what a success without a token comes to."""
+_TOKEN_ENDS = frozenset({"auth/token/renew-self", "auth/token/revoke-self"})  # what no batch token can do
 _OWN = (
     ("auth/token/lookup-self", "read", "to learn whether its token lives"),
     ("auth/token/renew-self", "update", "to make its token live longer"),
@@ -140,22 +141,26 @@ def _other_side(visit: Visit, server: Origin, deadline: float) -> RoleSeen:
     )
 
 
-def wanted(visit: Visit) -> tuple[Wanted, ...]:
-    """Every privilege that the settings ask for."""
+def wanted(visit: Visit, *, batch: bool) -> tuple[Wanted, ...]:
+    """Every privilege that the settings ask for, with a batch token or another."""
     vital: dict[str, str] = {}
     for plan in visit.config.files:
         for target in sorted(plan.targets):
             vital[target.removeprefix("/v1/").partition("?")[0]] = plan.variable
     if visit.records is not None and visit.records.source in _FROM_VAULT:
         vital[visit.records.secret_path] = "RECORDS_SECRET_PATH"
-    own = [Wanted(path, capability, vital=False, reason=reason) for path, capability, reason in _OWN]
+    own = [
+        Wanted(path, capability, vital=False, reason=reason)
+        for path, capability, reason in _OWN
+        if not (batch and path in _TOKEN_ENDS)
+    ]
     return (*(Wanted(path, "read", vital=True, reason=name) for path, name in vital.items()), *own)
 
 
-def grants(visit: Visit, policies: tuple[str, ...], deadline: float) -> Grants:
+def grants(visit: Visit, login: Login, deadline: float) -> Grants:
     """Ask what our token may do, path by path, and where the paths lead that it may not read."""
     deadline = min(deadline, visit.clock.steady() + STEP_S)
-    needed = wanted(visit)
+    needed, policies = wanted(visit, batch=login.batch), login.policies
     paths = [one.path for one in needed]
     try:
         answer = visit.ask_as_us(("POST", "sys/capabilities-self"), deadline, {"paths": paths})
