@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from vaultgate_ops.audit.envelope import messages, plan, reads
 from vaultgate_ops.errors import UsageProblem
-from vaultgate_ops.rotation.reads import Read, Reader, Subject, concerns, of_trail, of_vault, readers
+from vaultgate_ops.rotation.reads import Read, Reader, Subject, alike, concerns, of_trail, of_vault, readers
 from vaultgate_ops.rotation.records import audit, trail
 
 HISTORY = Path(__file__).with_name("history")
@@ -269,6 +269,22 @@ def named(what: str, service: str = "secretsmanager", **changes: str) -> Read:
 def test_what_a_read_was_of(read: Read, subject: Subject, yes: bool) -> None:  # noqa: FBT001 - the table's last column
     """An ARN or a part of one, a name in its own account and region, a path above it."""
     assert concerns(read, subject) is yes
+
+
+def test_reads_that_are_alike_concern_the_same() -> None:
+    """Each is in one list, and whatever decides whether a read concerns a subject is the same for a whole list."""
+    several = [
+        named(what, service, account=account, region=region, below=below)
+        for what in ("/app", "/app/db", "app/db", SECRET.arn, PARAMETER.arn)
+        for service in ("ssm", "secretsmanager")
+        for account in ("123456789012", "210987654321")
+        for region in ("us-east-1", "eu-west-1")
+        for below in ("", "one", "all")
+    ]
+    lists = alike(several * 2)
+    assert sorted(map(repr, several * 2)) == sorted(repr(read) for one in lists for read in one)
+    assert len(lists) == len(several)
+    assert all(len({concerns(read, subject) for read in one}) == 1 for one in lists for subject in (SECRET, PARAMETER))
 
 
 def entry(**changes: Any) -> dict[str, Any]:

@@ -127,6 +127,14 @@ def of_vault(entry: Mapping[str, Any]) -> Iterator[Read]:
     yield Read(f"vault: {name or 'unknown'}", at, "vault", f"{prefix}{path}", event=str(request.get("id", "")))
 
 
+def alike(reads: Iterable[Read]) -> list[list[Read]]:
+    """Reads that name something in the same way, together: of each list the first one tells whether all concern a subject."""
+    found: dict[tuple[str, ...], list[Read]] = {}
+    for read in reads:
+        found.setdefault((read.service, read.account, read.region, read.below, read.what), []).append(read)
+    return list(found.values())
+
+
 def readers(subject: Subject, reads: Iterable[Read], since_s: float) -> tuple[Reader, ...]:
     """Who read a subject, who did so last first.
 

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.errors import OpsError, UsageProblem
@@ -20,7 +22,7 @@ from vaultgate_ops.rotation import parameter_survey
 from vaultgate_ops.rotation.model import PENDING
 from vaultgate_ops.rotation.overdue import overdue_s
 from vaultgate_ops.rotation.parameter_store import PENDING_ROOT, pending_name
-from vaultgate_ops.rotation.reads import Reader, Subject, readers, same
+from vaultgate_ops.rotation.reads import Reader, Subject, alike, concerns, readers, same
 from vaultgate_ops.rotation.schedule import described, load
 from vaultgate_ops.rotation.survey import Survey, Version, survey
 
@@ -89,6 +91,11 @@ class Sources:
     reads: Sequence[Read] = ()
     vault_paths: Mapping[str, frozenset[str]] = field(default_factory=dict)
     now_s: float = 0
+
+    @cached_property
+    def alike(self) -> list[list[Read]]:
+        """The reads, so that many secrets and many more reads need not meet each other one by one."""
+        return alike(self.reads)
 
 
 def secrets(store: SecretsManager, region: str, sources: Sources, reporter: Reporter) -> list[Row]:
@@ -215,7 +222,7 @@ def _row(kind: str, looked: Survey, subject: Subject, tags: Mapping[str, str], s
         next_at=next_at,
         overdue_s=late_s,
         note=f"version {looked.pending.version_id} is pending" if looked.pending else "",
-        readers=readers(subject, sources.reads, value_at or 0),
+        readers=readers(subject, chain.from_iterable(of for of in sources.alike if concerns(of[0], subject)), value_at or 0),
     )
 
 
