@@ -108,3 +108,25 @@ def test_nothing_is_brought_to_a_bucket_in_clear(way: str) -> None:
         assert (deny["Principal"], deny["Action"]) == ("*", "s3:*")
         assert deny["Resource"] == [f"{name}.Arn", f"{name}.Arn/*"]
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if "RecordsApi" in deployed(way).resources])
+def test_nobody_calls_without_a_signature(way: str) -> None:
+    """Every route asks for SigV4 in the words that API Gateway imports; with other words it would be open, without an error."""
+    (api,) = deployed(way).of("AWS::ApiGatewayV2::Api").values()
+    schemes = api["Body"]["components"]["securitySchemes"]
+    routes = [one for path in api["Body"]["paths"].values() for one in path.values()]
+    assert routes
+    assert [one["security"] for one in routes] == [[{"AWS_IAM": []}] for _ in routes]
+    assert (schemes["AWS_IAM"]["type"], schemes["AWS_IAM"]["x-amazon-apigateway-authtype"]) == ("apiKey", "awsSigv4")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if deployed(way).of("AWS::EC2::VPCEndpoint")])
+def test_an_endpoint_that_takes_a_services_name_is_one_that_the_parameter_warns_of(way: str) -> None:
+    """With private DNS whoever else is in the VPC goes through it as well, and the group lets in only its own members."""
+    made = deployed(way)
+    assert all(one["PrivateDnsEnabled"] for one in made.of("AWS::EC2::VPCEndpoint").values())
+    warning = made.template["Parameters"]["EndpointVpcId"]["Description"]
+    assert "Everything else in the VPC goes through them too" in warning
+    door = made.resources["EndpointDoor"]["Properties"]
+    assert door["SourceSecurityGroupId"] == door["GroupId"]
