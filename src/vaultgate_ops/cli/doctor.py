@@ -57,7 +57,7 @@ def doctor(
 ) -> None:
     """Find what keeps a function from its secrets: cause, evidence, fix.
 
-    Run it where the function's variables are set, for instance: env $(cat function.env) vaultgate doctor. Inside the deployed
+    Run it where the function's variables are set, for instance: (set -a; . ./function.env; vaultgate doctor). Inside the deployed
     function: invoke it with {"vaultgate": "doctor"}. Exit codes: 0 nothing is wrong, 1 something is, 2 the settings are wrong.
     """
     if markdown:

@@ -579,7 +579,7 @@ KINDS = (
     Kind(
         "identity.no-policy",
         WARNING,
-        "The token has no policy of its own, so it may read nothing.",
+        "The token has no policy beside `default`, which by itself grants no secret.",
         "the token's policies",
         "Run: vault write auth/{mount}/role/{role} token_policies=records (vaultgate bootstrap does).",
     ),
@@ -638,9 +638,10 @@ KINDS = (
     Kind(
         "credential.vault-login",
         ERROR,
-        "The database refuses Vault's own user: somebody changed its password.",
+        "The database refuses Vault's own user: its password was changed, or it may not come from Vault's address.",
         "Vault's words",
-        "Set it in the database and tell Vault: vaultgate bootstrap --reset-database-password.",
+        "See its host part: SHOW CREATE USER 'vault_admin'; set its password in the database and tell Vault: "
+        "vaultgate bootstrap --reset-database-password.",
     ),
     Kind(
         "credential.vault-reach",
@@ -675,7 +676,8 @@ KINDS = (
         ERROR,
         "The credential can't be had.",
         "the words of whoever has it",
-        "Look at {where} with an administrator's token: vault read {where}.",
+        "Mend what the words say; then look at it as its administrator: vault read {where}, or "
+        "aws secretsmanager describe-secret --secret-id {where}.",
     ),
     Kind(
         "database.wrong-password",

@@ -1,7 +1,8 @@
 """The doctor inside the deployed function.
 
-Rules: it listens to one event, which is exactly `EVENT`. Whatever API Gateway, a function URL or an event source sends has more
-in it, whatever their callers write: only who may invoke the function directly (lambda:InvokeFunction) can ask for the doctor.
+Rules: the handler asks for it with one event, which is exactly `DOCTOR`. Whatever API Gateway's proxy integration, a function URL
+or an event source sends has more in it, whatever their callers write: only who may invoke the function directly
+(lambda:InvokeFunction) can ask for the doctor.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 what shows it, and the fix. This page is made from the code (`make docs`), and a test compares them.
 
 ```sh
-env $(cat function.env) vaultgate doctor              # on a laptop or in CI, with the function's variables
+(set -a; . ./function.env; vaultgate doctor)          # on a laptop or in CI, with the function's variables
 vaultgate doctor --only login --only policy           # these, and what they build on
 vaultgate doctor --format json                        # for programs: doctor.schema.json
 vaultgate doctor --secret app/db --secret app/report  # also the rotation of these secrets
@@ -34,17 +34,27 @@ aws lambda invoke --function-name <records> --cli-binary-format raw-in-base64-ou
 ```
 
 Only somebody who may invoke the function directly (`lambda:InvokeFunction`) can ask for it there: the event has to be exactly
-this object. What comes by API Gateway or a function URL always has more in it, whatever its caller writes into body, query and
-headers. The function's role needs nothing more for it.
+this object. What comes by API Gateway's proxy integration, as in the template, by a function URL, a load balancer or an event
+source always has more in it, whatever its caller writes into body, query and headers. Not so where you have built it otherwise:
+an integration of API Gateway that hands on the body as it is, a WebSocket's, or a rule or a workflow whose input somebody else
+may write, hands this event on, too. The report names hosts, ARNs, users, roles and policies; secrets are in none. The function's
+role needs nothing more for it.
 
 The JSON form is described in [doctor.schema.json](doctor.schema.json).
 
 Exit codes: 0 nothing is wrong (notes don't count), 1 something is, 2 the settings are wrong, or the command line is.
 
 It logs in as the extension does, fetches the database's credential and reads one row of the table. At the end it revokes its
-token, and Vault drops the user that was made for it. Nothing else is written anywhere, and no secret is shown. What builds on
-something that failed isn't looked at; its line says what it waits for. The rest goes on side by side, and is over in less than
-30 seconds, whoever doesn't answer; inside a function four seconds before its time is over.
+token, and Vault drops the user that was made for it; also when it is interrupted, or ended by SIGTERM. No secret is shown. What
+builds on something that failed isn't looked at; its line says what it waits for. The rest goes on side by side, and is over in
+less than 30 seconds, whoever doesn't answer; inside a function four seconds before its time is over.
+
+What production notices of it: one login and about ten requests, in Vault's audit log and against its quotas; with a dynamic
+role one user more in the database for a moment, and with any one session more; a refused login in the database's log, and
+towards a lockout, where the credential is wrong; a connection to each address of each server that says nothing, which MySQL
+counts towards `max_connect_errors` until a login from the same address succeeds; a call of the function, and a sandbox for as
+long as it looks. A `secret_id` with `secret_id_num_uses` loses one of its uses. One that comes wrapped is left to the extension:
+then nothing behind the login is looked at. Don't run it every minute.
 
 `--administrator` takes the token of an administrator of Vault from VAULT_TOKEN, the file in VAULT_TOKEN_FILE, or
 `~/.vault-token`; it is used to read one role and the method's settings when the login was refused. `--secret` makes the calls of
