@@ -72,7 +72,7 @@ def test_a_secret_of_somebody_elses_key_can_be_read(role: str) -> None:
         ("RotatorArn", ["", "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1b2c-AbCdEf"], [_ARN, f"{_ARN}-??????"]),
         ("ApiKeyArn", ["", f"{_ARN}-AbCdEf"], [_ARN, f"{_ARN}-??????", "billing"]),
         (
-            "SecretKeyArns",
+            "OtherKeyArns",
             ["", PARAMETER_KEY, f"{PARAMETER_KEY},{SECOND_KEY}"],
             [f"{PARAMETER_KEY}, {SECOND_KEY}", "alias/x", "*"],
         ),

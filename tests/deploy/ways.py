@@ -60,7 +60,7 @@ WAYS: dict[str, dict[str, str]] = {
         "ApiKeyArn": API_KEY,
         "RotationVaultRole": "rotation",
         "RotationKey": "own",
-        "SecretKeyArns": f"{PARAMETER_KEY},{SECOND_KEY}",
+        "OtherKeyArns": f"{PARAMETER_KEY},{SECOND_KEY}",
         "ReplicaRegion": "eu-west-1",
         "SecondReplicaRegion": "eu-central-1",
         "RotationSchedule": "cron(0 2 ? * MON-FRI *)",
