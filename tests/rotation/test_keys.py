@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tests.rotation.keys import Account, KeyBed
 
     from vaultgate_ops.rotation.driver import Assignment
+    from vaultgate_ops.rotation.engine import Engine
+    from vaultgate_ops.rotation.service import SecretsManager
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
@@ -250,6 +252,24 @@ def test_a_value_that_was_taken_back_leaves_its_key_to_the_sweep(account: Accoun
     key_bed.clock.advance(GRACE_S)
     assert account.sweep() == "swept"
     assert [key.secret for key in account.keys.api.live] == [account.current]
+
+
+def test_a_rotation_by_hand_beside_another_makes_way(account: Account, key_bed: KeyBed) -> None:
+    """The other's key is pending by now: it is neither taken for an orphan nor overtaken."""
+    settings, begun = load(key_bed.variables, STRATEGIES), []
+
+    def late(store: SecretsManager) -> Engine:
+        if not begun:
+            begun.append(account.begin())
+            account.step(begun[0], "createSecret")
+        return build(settings, store, key_bed.clock, send=key_bed.send)
+
+    hand = ByHand(key_bed.client, late, key_bed.clock)
+    with pytest.raises(RotationError, match=r"rotation-unfinished: Version .* is pending"):
+        hand.rotate_here(account.secret)
+    assert len(account.keys.api.live) == 2
+    assert account.drive(begun[0]) == 1
+    assert account.state().live == ("N-0", "N-1")
 
 
 def take_back(account: Account, key_bed: KeyBed) -> None:

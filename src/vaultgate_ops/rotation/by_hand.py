@@ -48,8 +48,15 @@ class Attended(SecretsManager):
         self._token = token
 
     def describe(self, secret_id: str) -> Description:
-        """The secret, with rotation enabled and the token pending."""
+        """The secret, with rotation enabled and the token pending.
+
+        Raises:
+            RotationError: ``rotation-unfinished``: another rotation has stored a value since this one began.
+        """
         seen = super().describe(secret_id)
+        pending = seen.stages.holder(PENDING)
+        if pending not in {None, self._token, seen.stages.holder(CURRENT)}:
+            raise _unfinished(pending, seen.arn)
         labels = {self._token: frozenset({PENDING}), **seen.stages.labels}
         return replace(seen, rotation_enabled=True, stages=Stages(labels))
 
@@ -179,17 +186,19 @@ class ByHand:
         looked = self.survey(secret_id)
         refuse_foreign(self._store.describe(looked.arn))
         if looked.pending is not None:
-            raise RotationError(
-                "rotation-unfinished",
-                f"Version {looked.pending.version_id} of {looked.arn} is pending.",
-                "Wait for its rotation, or: vaultgate rotate repair.",
-            )
+            raise _unfinished(looked.pending.version_id, looked.arn)
         return looked
 
     def _drive(self, arn: str, store: SecretsManager, token: str, steps: tuple[str, ...]) -> None:
         engine = self._build(store)
         driver = Driver(lambda event: engine.step(Request.parse(event)), self._clock, attempts=self._attempts, worth=_retryable)
         driver.drive(Assignment(arn, token, steps=steps))
+
+
+def _unfinished(version: str | None, arn: str) -> RotationError:
+    return RotationError(
+        "rotation-unfinished", f"Version {version} of {arn} is pending.", "Wait for its rotation, or: vaultgate rotate repair."
+    )
 
 
 def _retryable(error: Exception) -> bool:
