@@ -19,7 +19,8 @@ from vaultgate.http1 import answer_bytes
 from vaultgate.model import Answer, Origin, Request, TlsSettings
 from vaultgate.transport import Connections
 from vaultgate.values import origin
-from vaultgate_ops.doctor.probes.network import is_private
+from vaultgate_ops.doctor.facts import Attempt, Dialled, Place
+from vaultgate_ops.doctor.probes.network import handshake, is_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +129,17 @@ def test_a_server_that_wants_a_certificate_of_ours(diagnosed: Diagnose, authorit
     with loopback(always(), authority.server("127.0.0.1", 300 * DAY, asks_for=authority)) as server:
         report = diagnosed("tls", VAULT_ADDR=repr(server.origin), VAULT_CACERT=str(authority.certificate_file))
     assert ids(report) == ["tls.client-certificate"]
+
+
+def test_tls_is_spoken_with_an_address_that_answers(authority: Authority) -> None:
+    """Not with the name, whose first address may be dead; the certificate is still held to the name."""
+    clock = Clock()
+    with loopback(always(), authority.server("vault.invalid", 300 * DAY)) as server:
+        place = Place("Vault", "vault.invalid", server.origin.port, https=True)
+        attempts = (Attempt("192.0.2.1", private=False, outcome="timeout"), Attempt("127.0.0.1", private=True, outcome="open"))
+        tls = TlsSettings(str(authority.certificate_file))
+        seen = handshake(Dialled(place, attempts, in_function=True), tls, clock, clock.steady() + 10)
+    assert (seen.outcome, seen.expected) == ("ok", "vault.invalid")
 
 
 def test_a_port_without_tls(diagnosed: Diagnose) -> None:

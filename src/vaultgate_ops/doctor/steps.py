@@ -130,7 +130,7 @@ def network_steps(visit: Visit, place: Place) -> Iterator[Step]:
     )
     if place.https:
         tls = visit.config.tls if place.name == places.VAULT else None
-        probe = lambda _, end: probe_network.handshake(place, tls, clock, end)  # noqa: E731 - reads as the others
+        probe = lambda known, end: probe_network.handshake(known[reached], tls, clock, end)  # noqa: E731 - reads as the others
         yield Step("tls", place.about, probe, network.handshake, needs=(reached,))
 
 

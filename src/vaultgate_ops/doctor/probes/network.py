@@ -93,15 +93,17 @@ def is_private(address: str) -> bool:
     return not ip_address(address.partition("%")[0]).is_global
 
 
-def handshake(place: Place, tls: TlsSettings | None, clock: Clock, deadline: float) -> Handshake:
+def handshake(seen: Dialled, tls: TlsSettings | None, clock: Clock, deadline: float) -> Handshake:
     """Speak TLS with a place, as the extension does.
 
     Args:
-        place: with whom.
+        seen: with whom, and which of its addresses answers: one that doesn't would use up the time.
         tls: how it is checked; None for the system's certificates and the place's own name.
         clock: ours.
         deadline: steady seconds.
     """
+    place, address = seen.place, next(one.address for one in seen.attempts if one.outcome == "open")
+    door = address, place.port
     expected = (tls.server_name if tls else None) or place.host
     trust = _trust(tls)
     authorities: tuple[str, ...] = ()
@@ -127,9 +129,9 @@ def handshake(place: Place, tls: TlsSettings | None, clock: Clock, deadline: flo
             connection.recv(1)
 
     try:
-        _converse(place, context, expected, _left(clock, deadline), speak)
+        _converse(door, context, expected, _left(clock, deadline), speak)
     except ssl.SSLCertVerificationError as error:
-        return told("verify", error.verify_message, error.verify_code, _as_shown(place, expected, clock, deadline))
+        return told("verify", error.verify_message, error.verify_code, _as_shown(door, expected, clock, deadline))
     except OSError as error:
         # Whoever hangs up on what was said inside TLS has spoken TLS.
         if isinstance(error, ssl.SSLError) or not shown:
@@ -150,16 +152,16 @@ def _broken(error: OSError) -> tuple[str, str]:
 
 
 def _converse(
-    place: Place, context: ssl.SSLContext, expected: str, timeout_s: float, speak: Callable[[ssl.SSLSocket], None]
+    door: tuple[str, int], context: ssl.SSLContext, expected: str, timeout_s: float, speak: Callable[[ssl.SSLSocket], None]
 ) -> None:
     with (
-        socket.create_connection((place.host, place.port), timeout=timeout_s) as plain,
+        socket.create_connection(door, timeout=timeout_s) as plain,
         context.wrap_socket(plain, server_hostname=expected) as connection,
     ):
         speak(connection)
 
 
-def _as_shown(place: Place, expected: str, clock: Clock, deadline: float) -> Certificate | None:
+def _as_shown(door: tuple[str, int], expected: str, clock: Clock, deadline: float) -> Certificate | None:
     """Read a certificate that was refused: get it unchecked, then trust it and nothing else."""
     raw, read = list[bytes | None](), list[Certificate | None]()
     unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -169,9 +171,9 @@ def _as_shown(place: Place, expected: str, clock: Clock, deadline: float) -> Cer
     trusting.check_hostname = False
     trusting.verify_flags = _AS_SHOWN
     with suppress(OSError):
-        _converse(place, unchecked, expected, _left(clock, deadline), lambda it: raw.append(it.getpeercert(binary_form=True)))
+        _converse(door, unchecked, expected, _left(clock, deadline), lambda it: raw.append(it.getpeercert(binary_form=True)))
         trusting.load_verify_locations(cadata=raw[0] or b"")
-        _converse(place, trusting, expected, _left(clock, deadline), lambda it: read.append(_certificate(it)))
+        _converse(door, trusting, expected, _left(clock, deadline), lambda it: read.append(_certificate(it)))
     return read[0] if read else None
 
 
