@@ -147,6 +147,9 @@ def test_cfn_lint_has_nothing_to_say(way: str) -> None:
         ({"Records": "no", "RotationSchedule": "cron(15 2 ? * MON-FRI *)"}, "RotationSchedule: 'cron(15 2 ? * MON-FRI *)'"),
         ({"Records": "no", "RotationWindow": "25h"}, "RotationWindow: '25h'"),
         ({"Records": "no", "SnapStartVersion": "one two"}, "SnapStartVersion: 'one two'"),
+        ({"Records": "no", "RotationDays": "0"}, "RotationDays: '0'"),
+        ({"Records": "no", "ApiBurst": "5001"}, "ApiBurst: '5001'"),
+        ({"Records": "no", "SecretPath": ""}, "SecretPath: ''"),
     ],
 )
 def test_parameters_that_do_not_fit(parameters: dict[str, str], refusal: str) -> None:

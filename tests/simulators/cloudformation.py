@@ -91,7 +91,12 @@ class Deployed:
     def _allowed(self, name: str, value: str) -> bool:
         about = self.template["Parameters"][name]
         listed = value in map(str, about.get("AllowedValues", [value]))
-        return listed and re.search(about.get("AllowedPattern", ""), value) is not None
+        if about["Type"] == "Number":
+            least, most = about.get("MinValue", value), about.get("MaxValue", value)
+            return listed and float(least) <= float(value) <= float(most)
+        return (
+            listed and len(value) >= about.get("MinLength", 0) and re.search(about.get("AllowedPattern", ""), value) is not None
+        )
 
     def _broken_rules(self) -> list[str]:
         return [
