@@ -379,4 +379,7 @@ def test_shares_of_quotas_by_hand() -> None:
     assert steady == {10: 0.25, 100: 2.5, 1000: 25}
     assert of(measured, KV, "share_of_quota").value is None
     assert ENV not in {one.contender for one in measured}
+    [sealed] = throttling(counted("env.kms"))
+    assert sealed.value == 0.001, "KMS allows 100,000 a second in us-east-1"
+    assert "100,000 Decrypt allowed in us-east-1" in sealed.note
     assert all(one.source for one in measured if one.value is not None)

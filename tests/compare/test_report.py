@@ -223,3 +223,17 @@ def test_a_result_without_figures_is_a_page_too() -> None:
     assert "Nothing was measured that could be drawn." in rendered
     assert "This comparison was not finished" in rendered
     assert "not decided: nothing has a figure for warm_p99 of reads" in rendered
+
+
+def test_a_measured_time_says_of_how_many_samples_it_is_and_never_says_its_horizon() -> None:
+    """A median of one is no median to a reader who isn't told, and `never` is nothing without how long was waited."""
+    time = {"value": 5.0, "unit": "ms", "tag": "measured-here", "samples": 1, "conditions": {}, "note": "", "source": None}
+    assert words.stated(time) == "5 ms (measured here, 1 sample)"
+    assert words.stated({**time, "samples": 5000}) == "5 ms (measured here, 5,000 samples)"
+    assert words.stated({**time, "tag": "computed"}) == "5 ms (computed)"
+    never = {**time, "value": result.NEVER, "unit": "s", "conditions": {"horizon_s": 1.5}}
+    assert words.stated(never) == "never within 1.5 s (measured here)"
+    for form in (markdown.as_markdown(whole()), words.as_lines(whole())):
+        assert re.search(r"never within \d", form)
+        assert not re.search(r"never \(", form)
+        assert re.search(r"\d ms \(measured here, [\d,]+ samples?\)", form)

@@ -58,7 +58,7 @@ COLD_STARTS_PER_S = 100.0
 
 
 class Quota(NamedTuple):
-    """The most calls a second that an account may make in a region, by default.
+    """The most calls a second that an account may make in us-east-1, the region of our prices, by default.
 
     Attributes:
         store: whose calls these are.
@@ -80,7 +80,12 @@ QUOTAS = (
     Quota("ssm", 40, "GetParameter", SSM_QUOTAS, "More against payment; each read of a SecureString also counts for KMS."),
     Quota("ssm-reference", 40, "GetParameter", SSM_QUOTAS, "Each also counts for Secrets Manager."),
     Quota(
-        "env", 10_000, "Decrypt", KMS_QUOTAS, "Of symmetric keys; some regions have more. Only the encrypted variable needs it."
+        "env",
+        100_000,
+        "Decrypt",
+        KMS_QUOTAS,
+        "Of symmetric keys; us-west-2 and eu-west-1 have as many, six regions 20,000, others 10,000."
+        " Only the encrypted variable needs it.",
     ),
 )
 

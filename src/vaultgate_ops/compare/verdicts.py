@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
-from vaultgate_ops.compare.result import NEVER
+from vaultgate_ops.compare.result import NEVER, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +40,7 @@ class Rule:
         prefer: which end is better.
         enough: values at least this good are all good enough; None for none.
         within: values within this factor of the best are as good as it.
+        samples: that a figure must be made of to count; a median of few decides nothing.
         able: a row of the matrix that a scenario's store must be able to do in full, to count; for uses.
     """
 
@@ -49,6 +50,7 @@ class Rule:
     prefer: Prefer
     enough: float | None = None
     within: float = 1
+    samples: int = 1
     able: str | None = None
 
     def in_words(self) -> str:
@@ -65,7 +67,8 @@ class Rule:
             return f"Take {what}. Chosen is where it is so in full; where it is so nowhere, where it is so in part."
         enough = "" if self.enough is None else f" Whatever is {self._bound()} {self.enough:g} is as good."
         within = "" if self.within == 1 else f" So is what is within a factor of {self.within:g} of the best."
-        return f"Take {what}. The {self.prefer} is chosen.{enough}{within}"
+        least = "" if self.samples == 1 else f" A figure of less than {self.samples:,} samples does not count."
+        return f"Take {what}. The {self.prefer} is chosen.{enough}{within}{least}"
 
     def _bound(self) -> str:
         return "at most" if self.prefer == "lowest" else "at least"
@@ -84,6 +87,9 @@ class Cell:
         pointer: where it stands in the document.
         note: what a reader must know; why there is no value.
         rank: for comparison; smaller is better, None for no value.
+        samples: that it is made of, where it was measured.
+        conditions: that it was measured under.
+        place: where a time was taken.
         wins: whether it is chosen.
     """
 
@@ -95,6 +101,9 @@ class Cell:
     pointer: str
     note: str
     rank: float | None = field(repr=False)
+    samples: int | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    place: str | None = None
     wins: bool = False
 
 
@@ -137,9 +146,15 @@ def _verdict(document: Mapping[str, Any], rule: Rule, at: int) -> dict[str, Any]
     cells = _cells(document, rule)
     ranks = [cell.rank for cell in cells if cell.rank is not None]
     base = {"id": rule.id, "when": rule.when, "rule": f"/verdicts/rules/{at}"}
+    places = sorted({cell.place for cell in cells if cell.rank is not None and cell.place})
+    if len(places) > 1:
+        why = f"not decided: the times were taken in different places, {' and '.join(places)}, and do not compare"
+        return {**base, "state": OPEN, "choose": [], "why": why, "cells": _shown(document, cells, set())}
     families = sorted({cell.subject.partition("-")[0] for cell in cells if cell.rank is not None})
     if len(families) < _RIVALS:
-        missing = _missing(rule) if not families else f"only {families[0]} has a figure, so there is nothing to compare it with"
+        missing = (
+            _missing(rule, cells) if not families else f"only {families[0]} has a figure, so there is nothing to compare it with"
+        )
         return {**base, "state": OPEN, "choose": [], "why": f"not decided: {missing}", "cells": _shown(document, cells, set())}
     limit = _limit(rule, min(ranks))
     wins = {cell.subject for cell in cells if cell.rank is not None and cell.rank <= limit}
@@ -154,10 +169,17 @@ def _verdict(document: Mapping[str, Any], rule: Rule, at: int) -> dict[str, Any]
     return {**base, "state": DECIDED, "choose": sorted(wins), "why": "", "cells": _shown(document, cells, wins)}
 
 
-def _missing(rule: Rule) -> str:
+def _missing(rule: Rule, cells: Sequence[Cell]) -> str:
+    if any(_few(cell.value, cell.samples, rule) for cell in cells):
+        return f"no figure has the {rule.samples:,} samples that the rule wants; a full run takes more than a quick one"
     if "dimension" in rule.source:
         return f"nothing has a figure for {rule.source['name']} of {rule.source['dimension']}"
     return "nothing has a figure for it"
+
+
+def _few(value: object, samples: int | None, rule: Rule) -> bool:
+    """Whether a figure is made of too little to decide anything."""
+    return value is not None and samples is not None and samples < rule.samples
 
 
 def _limit(rule: Rule, best: float) -> float:
@@ -231,13 +253,15 @@ def _of_measurements(document: Mapping[str, Any], rule: Rule) -> Iterator[Cell]:
             continue
         store = one["contender"].partition(".")[0]
         title = ": ".join(filter(None, (document["stores"].get(store, store), titles.get(one["contender"], ""))))
-        rank = _rank(one["value"], rule.prefer)
+        taken = one["samples"] if one["tag"] == Tag.MEASURED else None
+        rank = None if _few(one["value"], taken, rule) else _rank(one["value"], rule.prefer)
         where = f"/measurements/{at}/value"
         # What holds for one way of reading says how it was taken; what holds for a store says what it means.
         note = one["note"] if one["value"] is None or one["contender"] == store else ""
         if one["value"] == NEVER and "horizon_s" in one["conditions"]:
             note = f"waited {one['conditions']['horizon_s']} s. {note}".strip()
-        cell = Cell(store, title, one["value"], one["unit"], one["tag"], where, note, rank)
+        measured = {"samples": taken, "conditions": one["conditions"], "place": one["place"]}
+        cell = Cell(store, title, one["value"], one["unit"], one["tag"], where, note, rank, **measured)
         if store not in best or _better(cell, best[store]):
             best[store] = cell
     order = list(document["stores"])

@@ -60,7 +60,7 @@ def _shares(contender: str, counted: Mapping[str, float], quota: Quota) -> list[
             "of the quota",
             Tag.COMPUTED,
             quota.source,
-            note=f"{calls:g} calls a second, {quota.per_second:,.0f} {quota.call} allowed. {quota.note}".strip(),
+            note=f"{calls:g} calls a second, {quota.per_second:,.0f} {quota.call} allowed in us-east-1. {quota.note}".strip(),
             conditions={"load": load, **conditions},
         )
         for load, calls, conditions in loads

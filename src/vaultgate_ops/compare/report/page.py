@@ -40,6 +40,7 @@ def render(document: Mapping[str, Any]) -> str:
         moment=words.moment,
         price=words.price,
         conditions=words.conditions,
+        samples=words.samples,
     )
     style, script = _text("page.css"), _text("page.js")
     return environment.get_template("page.html.j2").render(

@@ -16,6 +16,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from vaultgate_ops.compare.result import NEVER
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -39,6 +41,7 @@ LOOPBACK: Final = (
     "Times were taken on one machine's loopback. They compare ways of reading with each other on that machine."
     " They are not AWS's times."
 )
+_TIMES: Final = frozenset({"us", "ms", "s"})
 _SMALL: Final = 0.001
 _THOUSAND: Final = 1000
 
@@ -87,7 +90,21 @@ def stated(cell: Mapping[str, Any]) -> str:
     """A verdict's or a measurement's figure with its tag; the reason where there is none."""
     if cell["value"] is None:
         return f"{figure(None)}: {cell['note']}" if cell["note"] else figure(None)
-    return f"{figure(cell['value'], cell['unit'])} ({tag(cell)})"
+    return f"{figure(cell['value'], cell['unit'])}{_horizon(cell)} ({tag(cell)}{samples(cell)})"
+
+
+def samples(cell: Mapping[str, Any]) -> str:
+    """Of how many samples a measured time is made; nothing for others."""
+    many = cell.get("samples")
+    if not many or cell["tag"] != "measured-here" or cell["unit"] not in _TIMES or not isinstance(cell["value"], int | float):
+        return ""
+    return f", {many:,} sample{'' if many == 1 else 's'}"
+
+
+def _horizon(cell: Mapping[str, Any]) -> str:
+    """How long was waited for what did not come."""
+    waited = cell.get("conditions", {}).get("horizon_s") if cell["value"] == NEVER else None
+    return "" if waited is None else f" within {number(waited)} s"
 
 
 def name(words: str) -> str:
