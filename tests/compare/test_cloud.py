@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from vaultgate_ops.compare.cloud import TAG, Cloud
-from vaultgate_ops.compare.journal import RESULT
+from vaultgate_ops.compare.journal import JOURNAL, RESULT
 from vaultgate_ops.compare.run import LEDGER
 from vaultgate_ops.errors import CheckFailed, Denied
 
@@ -81,6 +81,31 @@ def test_a_later_run_removes_what_a_killed_one_left(stack: Stack, cloud: Cloud, 
     assert Cloud.left_behind(stack.aws.client, tmp_path / LEDGER) is None
 
 
+def test_what_lies_in_another_account_is_not_forgotten(stack: Stack, tmp_path: Path) -> None:
+    """Other credentials would find nothing, and take that for removed: the run says whose it needs, and the ledger stays."""
+    cloud = Cloud(stack.aws.client, uuid.uuid4().hex[:8], tmp_path / LEDGER, "account 1, us-east-1")
+    cloud.secret("secretsmanager", "one")
+    with pytest.raises(CheckFailed, match="has left resources in account 1, us-east-1"):
+        Cloud.left_behind(stack.aws.client, tmp_path / LEDGER, "account 2, us-east-1")
+    later = Cloud.left_behind(stack.aws.client, tmp_path / LEDGER, "account 1, us-east-1")
+    assert later is not None
+    assert later.remove() == [cloud.name("secretsmanager")]
+
+
+def test_a_key_is_found_although_its_id_was_never_noted(stack: Stack, cloud: Cloud, tmp_path: Path) -> None:
+    """SIGKILL between KMS's answer and our note: the ledger knows that there may be one, and its tag tells it from others'."""
+    cloud.seal("three")
+    ledger = tmp_path / LEDGER
+    noted = json.loads(ledger.read_text("ascii"))
+    assert [kind for kind, _ in noted["made"]] == ["key", "key"], "noted before it is made, and again with its id"
+    ledger.write_text(json.dumps({**noted, "made": noted["made"][:1]}), encoding="ascii")
+    with stack.aws.client("kms") as kms:
+        theirs = kms.create_key()["KeyMetadata"]["KeyId"]
+        cloud.remove()
+        assert kms.describe_key(KeyId=theirs)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert made(stack) == []
+
+
 def test_what_is_not_tagged_is_not_removed(stack: Stack, cloud: Cloud, tmp_path: Path) -> None:
     """A resource of the same name that somebody else made stays, whatever the ledger says."""
     theirs = f"theirs-{uuid.uuid4().hex}"
@@ -89,7 +114,7 @@ def test_what_is_not_tagged_is_not_removed(stack: Stack, cloud: Cloud, tmp_path:
         ssm.put_parameter(Name=theirs, Value="theirs", Type="SecureString")
         key = kms.create_key()["KeyMetadata"]["KeyId"]
         noted = [["secret", theirs], ["parameter", theirs], ["key", key], ["secret", "gone"], ["parameter", "gone"]]
-        (tmp_path / LEDGER).write_text(json.dumps({"run": "x", "made": noted}), encoding="ascii")
+        (tmp_path / LEDGER).write_text(json.dumps({"run": "x", "where": "", "made": noted}), encoding="ascii")
         assert cloud.remove() == []
         assert secrets.get_secret_value(SecretId=theirs)["SecretString"] == "theirs"
         assert ssm.get_parameter(Name=theirs)["Parameter"]
@@ -176,7 +201,7 @@ def test_interrupted_in_a_real_account_nothing_stays(
     folder = tmp_path / "out"
     shell = Shell(stack, folder)
     with shell.begin("--yes") as first:
-        for done in ("journal/run.json", LEDGER, "journal/cold_start.round-0.json"):
+        for done in (f"{JOURNAL}/run.json", LEDGER, f"{JOURNAL}/cold_start.round-0.json"):
             eventually((folder / done).exists)
         first.send_signal(signal.SIGKILL)
         first.communicate(timeout=PATIENCE_S)

@@ -9,16 +9,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pymysql
 import pytest
 from tests.compare.fakes import Watched
 from tests.simulators.clock import MovableClock
 
-from vaultgate_ops.compare import access, prices
+from vaultgate_ops.compare import access, leaks, prices
 from vaultgate_ops.compare.contenders import CATALOGUE, entry
 from vaultgate_ops.compare.experiments import Step
 from vaultgate_ops.compare.journal import MARK, Journal, claim
 from vaultgate_ops.compare.result import Dimension, Measurement
-from vaultgate_ops.compare.run import Options, check, unable
+from vaultgate_ops.compare.run import Options, check, identity, unable
 from vaultgate_ops.compare.runner import Runner
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 
@@ -123,13 +124,17 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     """Nothing is written into it, but with --force, and then nothing is deleted."""
     theirs = tmp_path / "thesis.txt"
     theirs.write_text("years of work", encoding="ascii")
+    notes = tmp_path / "journal" / "some.notes.json"
+    notes.parent.mkdir()
+    notes.write_text("{}", encoding="ascii")
     with pytest.raises(UsageProblem, match="not empty"):
         claim(tmp_path, force=False)
-    assert list(tmp_path.iterdir()) == [theirs]
+    assert sorted(tmp_path.iterdir()) == sorted([theirs, notes.parent])
     claim(tmp_path, force=True)
-    Journal(tmp_path).begin({})
+    assert Journal(tmp_path).begin({}) == 0
     Journal(tmp_path).clear()
     assert theirs.read_text("ascii") == "years of work"
+    assert notes.read_text("ascii") == "{}"
     claim(tmp_path, force=False)
     with pytest.raises(UsageProblem, match="is a file"):
         claim(theirs, force=True)
@@ -159,8 +164,49 @@ def test_an_agent_that_does_not_answer_is_left_out(tmp_path: Path) -> None:
     assert unable(entry("ssm.boto3"), Options(tmp_path)) is None
 
 
+@pytest.mark.parametrize(
+    ("endpoints", "where"),
+    [
+        (["https://kms.us-east-1.amazonaws.com", "https://vpce-1.ssm.eu-west-1.vpce.amazonaws.com"], "aws"),
+        (["https://kms.us-east-1.amazonaws.com", "http://localstack:4566"], "loopback"),
+        (["https://amazonaws.com.example.org"], "loopback"),
+        (["http://127.0.0.1:5000"], "loopback"),
+    ],
+)
+def test_only_aws_own_endpoints_are_aws(endpoints: list[str], where: str) -> None:
+    """An emulation's times are never shown as AWS's, whatever its host is called."""
+    assert access.place(endpoints) == where
+
+
+def test_a_database_that_fails_at_a_login_has_not_refused_it() -> None:
+    """A connection that is lost says no on a session that was ended, and nothing at all at the door."""
+
+    def lost() -> None:
+        raise pymysql.OperationalError(2013, "Lost connection")
+
+    def denied() -> None:
+        raise pymysql.OperationalError(1045, "Access denied")
+
+    assert not leaks.let_in(denied, leaks.REFUSED)
+    assert not leaks.let_in(lost, leaks.REFUSED | leaks.ENDED)
+    with pytest.raises(CheckFailed, match="2013"):
+        leaks.let_in(lost, leaks.REFUSED)
+
+
 def test_the_cost_of_a_run_by_hand() -> None:
     """An hour of 730 of eight secrets at $0.40 and a key at $1, and 30,000 calls at $0.05 and $0.03 for 10,000: $0.25."""
     told = access.estimate("123456789012", prices.load())
     assert "8 secrets, 2 parameters, 1 key are made, tagged vaultgate:compare" in told
     assert "at most 30,000 calls cost about $0.25 (prices of 20" in told
+
+
+def test_figures_of_another_machine_account_or_choice_are_another_runs(tmp_path: Path) -> None:
+    """A journal that was copied elsewhere, or made before an agent answered, is not gone on with; a busier machine's is."""
+    told = {"cpu": "a", "cores": 2, "load_before": 0.1}
+    options = Options(tmp_path)
+    mine = identity(options, "account 1, us-east-1", told, [SM.id])
+    assert identity(options, "account 1, us-east-1", {**told, "load_before": 9.9}, [SM.id]) == mine
+    assert identity(options, "account 2, us-east-1", told, [SM.id]) != mine
+    assert identity(options, "account 1, us-east-1", {**told, "cpu": "b"}, [SM.id]) != mine
+    assert identity(options, "account 1, us-east-1", told, []) != mine
+    assert identity(Options(tmp_path, quick=True), "account 1, us-east-1", told, [SM.id]) != mine

@@ -22,7 +22,7 @@ from vaultgate_ops.errors import Denied, UsageProblem
 from vaultgate_ops.local.wiring import ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from vaultgate_ops.compare.prices import Prices
     from vaultgate_ops.local.stack import Stack
@@ -31,6 +31,7 @@ SERVICES = {"secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "kms": "KMS"}
 """Names of boto3's to those of its variables AWS_ENDPOINT_URL_..."""
 _MADE = {"secret": 8, "parameter": 2, "key": 1}
 _CALLS = 30_000
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 READING = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "ssm:GetParameter", "kms:Decrypt")
 """What a function's role may do with the comparison's resources: AWS's caching library also describes secrets."""
 
@@ -90,21 +91,25 @@ def account(environ: Mapping[str, str]) -> tuple[str, Access]:
         client: Any = session.client(service)  # type: ignore[call-overload]  # its name is a variable here
         return closing(client)
 
+    # A profile may name endpoints too, which the functions don't see: all of them are resolved here.
+    endpoints = {}
+    for service in SERVICES:
+        with clients(service) as client:
+            endpoints[service] = str(client.meta.endpoint_url)
     variables = {
         "AWS_ACCESS_KEY_ID": frozen.access_key or "",
         "AWS_SECRET_ACCESS_KEY": frozen.secret_key or "",
         **({"AWS_SESSION_TOKEN": frozen.token} if frozen.token else {}),
         "AWS_REGION": session.region_name,
         "AWS_DEFAULT_REGION": session.region_name,
-        **{name: value for name, value in environ.items() if name.startswith("AWS_ENDPOINT_URL") and value},
+        **{f"AWS_ENDPOINT_URL_{SERVICES[service]}": url for service, url in endpoints.items()},
     }
-    return number, Access(clients, variables, place=_place(environ))
+    return number, Access(clients, variables, place=place(endpoints.values()))
 
 
-def _place(environ: Mapping[str, str]) -> str:
-    """Where the account is: an emulation that somebody set as an endpoint is none of AWS's."""
-    hosts = {urlsplit(value).hostname for name, value in environ.items() if name.startswith("AWS_ENDPOINT_URL") and value}
-    return "loopback" if hosts & {"localhost", "127.0.0.1", "::1"} else "aws"
+def place(endpoints: Iterable[str]) -> str:
+    """Where the services are: `aws` if all of them are AWS's own; an emulation, whatever its name, is none of AWS's."""
+    return "aws" if all((urlsplit(one).hostname or "").endswith(_AWS_DOMAINS) for one in endpoints) else "loopback"
 
 
 def estimate(account_id: str, prices: Prices) -> str:

@@ -28,30 +28,42 @@ if TYPE_CHECKING:
 
 TAG = "vaultgate:compare"
 _GONE = frozenset({"ResourceNotFoundException", "ParameterNotFound", "NotFoundException", "InvalidResourceId"})
+_UNKNOWN = "of the run"
 _KEY_DAYS = 7  # the least that KMS takes
 
 
 class Cloud:
-    """The comparison's resources of one account.
+    """The comparison's resources of one account and region.
 
     Args:
         clients: opens a client of a service with an administrator's keys.
         run: the run's name, of letters, digits and hyphens; part of each resource's name.
         ledger: file that says what was made.
+        where: the account and the region, for the ledger.
     """
 
-    def __init__(self, clients: Clients, run: str, ledger: Path) -> None:
-        self._clients, self._run, self._ledger = clients, run, ledger
+    def __init__(self, clients: Clients, run: str, ledger: Path, where: str = "") -> None:
+        self._clients, self._run, self._ledger, self._where = clients, run, ledger, where
         self._key = ""
         # Leaks are made side by side.
         self._lock = threading.Lock()
 
     @classmethod
-    def left_behind(cls, clients: Clients, ledger: Path) -> Cloud | None:
-        """What an earlier run noted and did not remove; None where there is nothing."""
+    def left_behind(cls, clients: Clients, ledger: Path, where: str = "") -> Cloud | None:
+        """What an earlier run noted and did not remove; None where there is nothing.
+
+        Raises:
+            CheckFailed: it lies in another account or region, where these clients would find nothing and forget it.
+        """
         if not ledger.exists():
             return None
-        return cls(clients, str(json.loads(ledger.read_text(encoding="ascii"))["run"]), ledger)
+        noted = json.loads(ledger.read_text(encoding="ascii"))
+        if noted["where"] != where:
+            raise CheckFailed(
+                f"An interrupted comparison has left resources in {noted['where']}, and these credentials are for {where}.",
+                f"Run it once more with credentials and region of {noted['where']}, or with another --output.",
+            )
+        return cls(clients, str(noted["run"]), ledger, where)
 
     def name(self, store: str) -> str:
         """What a store's resource is called."""
@@ -97,7 +109,8 @@ class Cloud:
         """
         with self._told("a key"), self._clients("kms") as client:
             if not self._key:
-                # KMS chooses its id: between its making and its noting nothing may come.
+                # KMS chooses its id, so what is noted before is that there may be a key with our tag.
+                self._made("key", _UNKNOWN)
                 with uninterrupted():
                     tag = {"TagKey": TAG, "TagValue": self._run}
                     self._key = client.create_key(Description=self.name("env"), Tags=[tag])["KeyMetadata"]["KeyId"]
@@ -126,7 +139,28 @@ class Cloud:
             self._ledger.unlink(missing_ok=True)
         return removed
 
+    def _unnoted_keys(self) -> list[str]:
+        """The ids of our keys, if we died before one was noted: every key of the account is asked for its tag."""
+        found: list[str] = []
+        if any(kind == "key" and name != _UNKNOWN for kind, name in self._noted()):
+            return found
+        with self._clients("kms") as client:
+            for page in client.get_paginator("list_keys").paginate():
+                for key in page["Keys"]:
+                    try:
+                        tags = client.list_resource_tags(KeyId=key["KeyId"])["Tags"]
+                    except ClientError as error:
+                        if error.response["Error"]["Code"] != "AccessDeniedException":
+                            raise
+                        # Others' keys, whose policy says no: none that we made.
+                        continue
+                    if {"TagKey": TAG, "TagValue": self._run} in tags:
+                        found.append(key["KeyId"])
+        return found
+
     def _removed(self, kind: str, name: str) -> bool:
+        if (kind, name) == ("key", _UNKNOWN):
+            return sum(self._remove_key(key) for key in self._unnoted_keys()) > 0
         if kind == "secret":
             return self._remove_secret(name)
         if kind == "parameter":
@@ -176,7 +210,7 @@ class Cloud:
     def _made(self, kind: str, name: str) -> None:
         with self._lock:
             made = [*self._noted(), (kind, name)]
-            write_private(self._ledger, json.dumps({"run": self._run, "made": made}).encode())
+            write_private(self._ledger, json.dumps({"run": self._run, "where": self._where, "made": made}).encode())
 
     def _noted(self) -> list[tuple[str, str]]:
         if not self._ledger.exists():

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK = ".vaultgate-compare"
+JOURNAL = ".vaultgate-journal"
+"""Its name is ours alone: whatever is in there may be deleted, also in a folder that is somebody else's."""
 RESULT = "result.json"
 _RUN = "run.json"
 
@@ -54,7 +56,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "journal"
+        self._folder = folder / JOURNAL
 
     def begin(self, run: Mapping[str, Any]) -> int:
         """Go on with this run, or begin it: gives how many steps are done.

@@ -28,16 +28,17 @@ from vaultgate_ops.rotation.rotation import STRATEGIES, build
 from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from vaultgate_ops.compare.ground import Ground
 
     Copied = tuple[Callable[[], object], Mapping[str, Callable[[], bool]]]
     Act = Callable[[], object]
 
-# 1045 at the door; 1044, 1142, 1143, 1227 inside for whose privileges are gone; the others for a session that was ended, 0 being
-# PyMySQL's own for one that it knows to be.
-_REFUSED = frozenset({0, 1044, 1045, 1142, 1143, 1227, 1927, 2006, 2013, 4031})
+# 1045 at the door; 1044, 1142, 1143, 1227 inside for whose privileges are gone.
+REFUSED = frozenset({1044, 1045, 1142, 1143, 1227})
+# Of a session that was ended, 0 being PyMySQL's own for one that it knows to be; at a login these are the database's failures.
+ENDED = frozenset({0, 1927, 2006, 2013, 4031})
 _TROUBLES = (
     hvac.exceptions.VaultError,
     requests.RequestException,
@@ -226,20 +227,24 @@ class Leaks:
         session = connected()
 
         def login() -> bool:
-            return _let_in(lambda: connected().close())
+            return let_in(lambda: connected().close(), REFUSED)
 
         def statement() -> bool:
             def count() -> None:
                 with session.cursor() as cursor:
                     cursor.execute(f"SELECT COUNT(*) FROM {SCHEMA}.{TABLE}")  # noqa: S608 - our own names
 
-            return _let_in(count)
+            return let_in(count, REFUSED | ENDED)
 
         return {"login": login, "session": statement}
 
 
-def _let_in(knock: Callable[[], object]) -> bool:
+def let_in(knock: Callable[[], object], refusals: Container[int]) -> bool:
     """Whether it is let in.
+
+    Args:
+        knock: raises PyMySQL's errors.
+        refusals: codes of errors that say no; any other is no answer.
 
     Raises:
         CheckFailed: the database fails for another reason.
@@ -247,7 +252,7 @@ def _let_in(knock: Callable[[], object]) -> bool:
     try:
         knock()
     except pymysql.MySQLError as error:
-        if error.args and error.args[0] in _REFUSED:
+        if error.args and error.args[0] in refusals:
             return False
         raise CheckFailed(f"The database failed while it was asked ({error.args[:1]}).") from error
     return True

@@ -40,9 +40,10 @@ def load() -> float:
 
 
 def commit(checkout: Path) -> str:
-    """Of the sources; ``unknown`` where there is no git."""
+    """Of the sources, with ``-dirty`` where they are not what was committed; ``unknown`` where there is no git."""
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        git = ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
+        # No tag matches nothing; a name of the commit alone is what is left.
+        git = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     return "unknown"
 

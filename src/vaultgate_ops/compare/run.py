@@ -15,7 +15,7 @@ import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vaultgate_ops.compare import access, machine, prices
 from vaultgate_ops.compare.applications import CAREFUL, TRUSTING
@@ -44,7 +44,7 @@ from vaultgate_ops.local.certificates import write_private
 from vaultgate_ops.local.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from vaultgate_ops.clock import Clock
@@ -142,13 +142,8 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
     """
     check(options.only)
     claim(options.folder, force=options.force)
-    journal = Journal(options.folder)
-    settings = {"mode": _mode(options), "target": options.target, "only": sorted(options.only)}
-    done = journal.begin({**settings, "commit": machine.commit(paths.checkout())})
-    if done:
-        reporter.say(f"going on with an interrupted run: {done} steps are done")
     with ExitStack() as ending:
-        account, no_account = _account(options, confirm, reporter) if options.target == "aws" else (None, None)
+        where, account, no_account = _account(options, confirm, reporter) if options.target == "aws" else ("", None, None)
         why = {
             one.id: no_account if one.id.startswith(_IN_AWS) and no_account else unable(one, options)
             for one in options.contenders()
@@ -158,13 +153,17 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
             reasons = " ".join(dict.fromkeys(reason for reason in why.values() if reason))
             raise UsageProblem(f"None of the chosen contenders can run. {reasons}", "Choose others with --only.")
         told = machine.facts()
+        journal = Journal(options.folder)
+        done = journal.begin(identity(options, where, told, [one.id for one in able]))
+        if done:
+            reporter.say(f"going on with an interrupted run: {done} steps are done")
         if not (paths.build_folder() / "layer").is_dir():
             build(paths.checkout(), os.environ, reporter)
         stack = ending.enter_context(Stack.embedded(f"compare-{os.getpid()}", reporter, clock=clock))
         stack.bootstrap()
         reached = account or ending.enter_context(access.emulated(stack))
         ledger = (options.folder if account else stack.folder) / LEDGER
-        cloud = Cloud(reached.clients, secrets.token_hex(4), ledger)
+        cloud = Cloud(reached.clients, secrets.token_hex(4), ledger, where)
         if account:
             ending.callback(cloud.remove)
         ground = Ground(stack, reached, cloud, options.agent, clock)
@@ -187,6 +186,19 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
     write_private(options.folder / RESULT, result.text().encode())
     journal.clear()
     return result
+
+
+def identity(options: Options, where: str, told: Mapping[str, str | int | float], able: Sequence[str]) -> dict[str, Any]:
+    """What makes a run this run and no other: figures of two machines, sources, accounts or choices are never mixed."""
+    return {
+        "mode": _mode(options),
+        "target": options.target,
+        "where": where,
+        "only": sorted(options.only),
+        "able": list(able),
+        "commit": machine.commit(paths.checkout()),
+        "machine": {name: value for name, value in told.items() if name != "load_before"},
+    }
 
 
 def _mode(options: Options) -> str:
@@ -249,8 +261,8 @@ def _contender(one: Entry, why_not: str | None, figures: Sequence[Measurement]) 
     return Contender(one.id, one.store, one.way, one.title, ran, why_not)
 
 
-def _account(options: Options, confirm: Callable[[str], bool], reporter: Reporter) -> tuple[Access, None] | tuple[None, str]:
-    """The way to a real account that was confirmed; or why there is none, which is said.
+def _account(options: Options, confirm: Callable[[str], bool], reporter: Reporter) -> tuple[str, Access | None, str | None]:
+    """The account with its region, and the way to it, which was confirmed; or why there is none, which is said.
 
     Raises:
         UsageProblem: it was not confirmed.
@@ -259,11 +271,12 @@ def _account(options: Options, confirm: Callable[[str], bool], reporter: Reporte
         number, reached = access.account(options.environ)
     except OpsError as error:
         reporter.say(f"AWS's stores are left out: {error.message} {error.hint}")
-        return None, error.message
-    left = Cloud.left_behind(reached.clients, options.folder / LEDGER)
+        return "", None, error.message
+    where = f"account {number}, {reached.variables['AWS_REGION']}"
+    left = Cloud.left_behind(reached.clients, options.folder / LEDGER, where)
     if left:
         for name in left.remove():
             reporter.say(f"removed from an earlier run: {name}")
     if not confirm(access.estimate(number, prices.load())):
         raise UsageProblem("The comparison in a real account was not confirmed.", "Answer yes, or add --yes.")
-    return reached, None
+    return where, reached, None
