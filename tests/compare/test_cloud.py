@@ -186,9 +186,13 @@ def test_nothing_is_made_without_a_confirmation(stack: Stack, tmp_path: Path) ->
 
 
 def test_without_credentials_the_reason_is_said(stack: Stack, tmp_path: Path) -> None:
-    """None of the chosen contenders can run then; the others could."""
-    with Shell(stack, tmp_path / "out", keys=False).begin("--yes") as shell:
+    """None of the chosen contenders can run then; the others could. What an earlier run left there is not forgotten."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LEDGER).write_text('{"run": "x", "where": "account 1, us-east-1", "made": []}', encoding="ascii")
+    with Shell(stack, tmp_path / "out", keys=False).begin("--yes", "--force") as shell:
         _, said = shell.communicate(timeout=PATIENCE_S)
+    assert "still in an account" in said
+    assert (tmp_path / "out" / LEDGER).exists()
     assert shell.returncode == 2
     assert "AWS's stores are left out: There are no AWS credentials here." in said
     assert "None of the chosen contenders can run." in said

@@ -271,6 +271,10 @@ def _account(options: Options, confirm: Callable[[str], bool], reporter: Reporte
         number, reached = access.account(options.environ)
     except OpsError as error:
         reporter.say(f"AWS's stores are left out: {error.message} {error.hint}")
+        if (options.folder / LEDGER).exists():
+            reporter.say(
+                "Resources of an interrupted comparison are still in an account; the next one with its credentials ends them."
+            )
         return "", None, error.message
     where = f"account {number}, {reached.variables['AWS_REGION']}"
     left = Cloud.left_behind(reached.clients, options.folder / LEDGER, where)
