@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jsonschema
 import pytest
-from tests.doctor.conftest import black_hole, schema
+from tests.doctor.conftest import schema
 from tests.simulators.clock import MovableClock
+from tests.simulators.loopback import loopback, silent
 from tests.simulators.secrets_manager import SimulatedSecretsManager
 from tests.simulators.secrets_manager_http import served
 
@@ -173,11 +174,12 @@ def test_a_job_that_is_ended(
     nothing_left: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """SIGTERM, as CI sends it: the token is given back, and the database's user goes with it."""
-    with nothing_left(), black_hole() as port:
-        users = backstage.database_users()
+    # A database that never says a word: the doctor waits for it with the credential in its hands.
+    with nothing_left(), loopback(silent) as database:
+        leases, port = backstage.leases(), database.origin.port
         environment = {**stack.function_environment(1), "AWS_ENDPOINT_URL": stack.aws.endpoint, "RDS_PORT": str(port)}
         command = [str(Path(sys.executable).with_name("vaultgate")), "doctor"]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as doctor:
-            eventually(lambda: backstage.database_users() - users)
+            eventually(lambda: backstage.leases() - leases)
             doctor.send_signal(signal.SIGTERM)
             assert doctor.wait(20) == 130
