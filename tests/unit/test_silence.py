@@ -7,6 +7,7 @@ first shown to find one.
 from __future__ import annotations
 
 import gc
+import json
 import traceback
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 CALLERS_TOKEN = "hvs.planted-callers-token"
 SENT = "planted-sent-value"
+ECHO = (
+    "error making upstream request: error code 403 from STS: <Message>The request signature we calculated does not match "
+    "the signature you provided. The Canonical String for this request should have been\n'POST\n/\n\nhost:sts.amazonaws.com\n"
+    f"x-amz-security-token:{KEYS['AWS_SESSION_TOKEN']}\n\nhost;x-amz-security-token'</Message>"
+)
+"""What Vault says of a signature that STS found wrong, as STS writes it."""
 
 
 class Scan:
@@ -108,6 +115,8 @@ def walls(door: Door) -> Iterator[Callable[[], object]]:
     login = AwsLogin(extension.vault, Credentials(KEYS, server), extension.config, extension.clock)
     yield lambda: login.login(extension.clock.steady() + 60)
     server.next(Answer(200, (), b'{"auth": {"client_token": 7}}'))
+    yield lambda: login.login(extension.clock.steady() + 60)
+    server.next(Answer(400, (), json.dumps({"errors": [ECHO]}).encode()))
     yield lambda: login.login(extension.clock.steady() + 60)
     client = Client(door.address, 10, Direct(extension), extension.clock, Watch(door.address))
     yield lambda: client.read(CREDS)

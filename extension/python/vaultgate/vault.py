@@ -54,12 +54,18 @@ _NOT_FORWARDED = frozenset(
 )
 _NOT_RETURNED = frozenset({"connection", "content-length", "keep-alive", "trailer", "transfer-encoding", "upgrade"})
 
+_ECHO = "The Canonical String"
+
 
 def words_of(answer: Answer) -> str:
-    """Vault's errors of an answer in one line; empty if it gave none."""
+    """Vault's errors of an answer in one line; empty if it gave none.
+
+    What STS says of a wrong signature is cut short: it repeats the signed request, the session token among its headers, and
+    Vault quotes it.
+    """
     try:
         errors = json.loads(answer.body)["errors"]
-        return "; ".join(" ".join(str(error).split()) for error in errors)
+        return "; ".join(" ".join(str(error).partition(_ECHO)[0].split()) for error in errors)
     except (ValueError, KeyError, TypeError):
         return ""
 
