@@ -73,8 +73,9 @@ class Ground:
         Raises:
             Denied: AWS lets something not be made.
         """
-        self._empty.mkdir()
         shutil.copytree(paths.build_folder() / "layer", self._layer)
+        # The record-count function's pool comes out of the package in the layer, whoever fills it.
+        shutil.copytree(self._layer / "python", self._empty / "python")
         for store in set(stores) & set(USERS):
             with self.stack.database.connect() as connection, connection.cursor() as cursor:
                 cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (USERS[store], self._passwords[store]))
