@@ -133,7 +133,8 @@ class EmulatedAws(Part):
         # Past every proxy of the environment.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"{self.endpoint}/moto-api/data.json", timeout=5) as answer:
+            # Not what it holds, data.json: that takes long once there is much of it, and fails for what has no JSON.
+            with opener.open(f"{self.endpoint}/moto-api/config", timeout=5) as answer:
                 return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
         except OSError:
             return False
