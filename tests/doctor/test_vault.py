@@ -315,7 +315,7 @@ def test_an_engine_in_trouble(diagnosed: Diagnose, role: Callable[..., str], sta
         assert fetched(diagnosed, role, path) == ["credential.vault-connections"]
 
 
-def test_a_credential_that_is_not_there(diagnosed: Diagnose, role: Callable[..., str]) -> None:
+def test_a_credential_that_is_not_there(diagnosed: Diagnose, role: Callable[..., str], stack: Stack) -> None:
     """No such role, no such secret, a secret that is no login."""
     assert fetched(diagnosed, role, "database/creds/nobody") == ["credential.missing"]
     kv = {"CREDENTIAL_SOURCE": "vault-kv"}
@@ -323,7 +323,13 @@ def test_a_credential_that_is_not_there(diagnosed: Diagnose, role: Callable[...,
     assert ids(diagnosed("database", VAULT_AUTH_ROLE=name, RECORDS_SECRET_PATH="secret/data/nothing", **kv)) == [
         "credential.missing"
     ]
-    report = diagnosed("database", RECORDS_SECRET_PATH="secret/data/records", **kv)
+    name = role(OWN + 'path "secret/data/no-login" { capabilities = ["read"] }')
+    with stack.vault.client(stack.vault.root_token) as client:
+        client.write_data("secret/data/no-login", data={"data": {"greeting": "hello"}})
+        try:
+            report = diagnosed("database", VAULT_AUTH_ROLE=name, RECORDS_SECRET_PATH="secret/data/no-login", **kv)
+        finally:
+            client.delete("secret/metadata/no-login")
     assert ids(report) == ["credential.shape"]
     assert "its fields are greeting" in report.findings[0].evidence
 
