@@ -41,9 +41,11 @@ def cloud(stack: Stack, tmp_path: Path) -> Cloud:
 def made(stack: Stack) -> list[str]:
     """Names of everything of comparisons that is in the account."""
     with stack.aws.client("secretsmanager") as secrets, stack.aws.client("ssm") as ssm, stack.aws.client("kms") as kms:
-        names = [one["Name"] for one in secrets.list_secrets()["SecretList"]]
-        names += [one["Name"] for one in ssm.describe_parameters()["Parameters"]]
-        keys = [kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"] for one in kms.list_keys()["Keys"]]
+        # By pages: other tests' secrets and parameters are there as well.
+        names = [one["Name"] for page in secrets.get_paginator("list_secrets").paginate() for one in page["SecretList"]]
+        names += [one["Name"] for page in ssm.get_paginator("describe_parameters").paginate() for one in page["Parameters"]]
+        found = [one["KeyId"] for page in kms.get_paginator("list_keys").paginate() for one in page["Keys"]]
+        keys = [kms.describe_key(KeyId=one)["KeyMetadata"] for one in found]
         names += [one["Description"] for one in keys if one["KeyState"] == "Enabled"]
     return [name for name in names if name.startswith("vaultgate-compare-")]
 
