@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pytest
 from botocore.exceptions import ClientError
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, Unreachable
@@ -30,6 +29,7 @@ from vaultgate_ops.local.compose.engine import PROJECT
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
 from vaultgate_ops.local.function_endpoint import INVOKE_PATH, FunctionEndpoint
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.local.vault_cluster import voting
 from vaultgate_ops.reporting import Silent
 

@@ -16,7 +16,6 @@ from aws_lambda_powertools import Logger, Metrics
 from hvac.exceptions import VaultError
 from pymysql.err import ProgrammingError
 from tests.deploy.ways import WAYS, deployed
-from tests.simulators.gateway import GET_RECORDS
 from tests.simulators.secrets_manager import SimulatedSecretsManager
 from tests.simulators.secrets_manager_direct import DirectClient
 from tests.unit.records.doubles import ScriptedSource
@@ -27,6 +26,7 @@ from vaultgate_ops.audit import proofs
 from vaultgate_ops.audit.envelope import messages, plan, reads
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.local.paths import checkout
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.records.application import make_handler as records_handler
 from vaultgate_ops.rotation import overdue
 from vaultgate_ops.rotation.application import make_handler as rotation_handler

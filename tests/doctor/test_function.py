@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 from tests.doctor.conftest import black_hole, schema
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.doctor import function
-from vaultgate_ops.local.proxy_events import Call, Route, event
+from vaultgate_ops.local.proxy_events import GET_RECORDS, Call, Route, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

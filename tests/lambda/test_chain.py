@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local.function_endpoint import InitFailed
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

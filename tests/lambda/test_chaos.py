@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulators.certificates import DAY, Authority
-from tests.simulators.gateway import GET_RECORDS
 from tests.simulators.loopback import loopback
 from tests.simulators.obstacle import relaying
 from tests.simulators.reader import SECRET, reader
@@ -28,6 +27,7 @@ from vaultgate_ops.clock import Clock
 from vaultgate_ops.local import markers, paths
 from vaultgate_ops.local.fetch.emulator import find_emulator
 from vaultgate_ops.local.function_endpoint import InitFailed
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import hvac
 import pytest
 import requests
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local import folder as folders
 from vaultgate_ops.local import markers, processes
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

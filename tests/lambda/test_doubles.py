@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_lambda_powertools import Logger, Metrics
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate import testing
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.records.application import make_handler
 from vaultgate_ops.records.settings import Settings
 from vaultgate_ops.records.sources import Vault

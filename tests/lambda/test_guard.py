@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local.processes import free_port
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

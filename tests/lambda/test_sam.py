@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.local import paths, processes
 from vaultgate_ops.local.fetch.emulator import find_emulator
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.local.sandbox import Sandbox
 from vaultgate_ops.local.stack import HANDLER
 

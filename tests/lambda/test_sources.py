@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.simulators.gateway import GET_RECORDS
 
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.local.wiring import ROLE
 
 if TYPE_CHECKING:

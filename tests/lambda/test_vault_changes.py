@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.simulators.gateway import GET_RECORDS
 from tests.simulators.logs import said
 
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.local.stack import HANDLER as RECORDS
 
 if TYPE_CHECKING:

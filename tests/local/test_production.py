@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 from botocore.exceptions import ClientError
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.bootstrap import apply, load, plan
 from vaultgate_ops.clock import Clock
@@ -16,6 +15,7 @@ from vaultgate_ops.errors import UsageProblem
 from vaultgate_ops.local import paths, wiring
 from vaultgate_ops.local.aws import Credentials
 from vaultgate_ops.local.database import SCHEMA, TABLE
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.local.scene import EmbeddedScene
 from vaultgate_ops.local.stack import Stack
 from vaultgate_ops.local.story import Story

@@ -14,9 +14,9 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pymysql
-from tests.simulators.gateway import GET_RECORDS
 
 from vaultgate_ops.clock import Clock
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.rotation.load import Background
 from vaultgate_ops.rotation.trial import WITHOUT_WINDOW, Outcome, Subject, run, table
 

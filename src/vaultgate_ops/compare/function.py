@@ -35,21 +35,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _records(application: str, context: Any) -> dict[str, Any]:
+    # Heavy, and no part of the cold starts that are measured.
+    from vaultgate_ops.local.proxy_events import GET_RECORDS  # noqa: PLC0415
+
     if application not in _applications:
-        # Heavy, and no part of the cold starts that are measured.
         from vaultgate_ops.compare.applications import make  # noqa: PLC0415
 
         _applications[application] = make(application, ways.make(_environ), _environ)
     return _applications[application](GET_RECORDS, context)
-
-
-GET_RECORDS = {
-    "version": "2.0",
-    "routeKey": "GET /records",
-    "rawPath": "/records",
-    "rawQueryString": "",
-    "headers": {"accept": "application/json"},
-    "requestContext": {"http": {"method": "GET", "path": "/records"}, "stage": "$default", "requestId": "compare"},
-    "isBase64Encoded": False,
-}
-"""API Gateway's event for it, format 2.0."""

@@ -28,6 +28,16 @@ _TEXT = re.compile(r"text/.*|application/(json|javascript|xml|.*\+json|.*\+xml)"
 _JSON = ("Content-Type", "application/json")
 _PLAIN = ("Content-Type", "text/plain; charset=utf-8")
 _LEAST_STATUS, _MOST_STATUS = 100, 599
+GET_RECORDS: dict[str, Any] = {
+    "version": "2.0",
+    "routeKey": "GET /records",
+    "rawPath": "/records",
+    "rawQueryString": "",
+    "headers": {"accept": "application/json"},
+    "requestContext": {"http": {"method": "GET", "path": "/records"}, "stage": STAGE, "requestId": "local"},
+    "isBase64Encoded": False,
+}
+"""The event for the record-count function's one request, format 2.0, for whoever asks it without a front."""
 
 
 class MalformedAnswer(Exception):

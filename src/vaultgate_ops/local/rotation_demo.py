@@ -22,6 +22,7 @@ from vaultgate_ops.local.aws import REGION
 from vaultgate_ops.local.database import HOST, SCHEMA, TABLE
 from vaultgate_ops.local.key_api import description
 from vaultgate_ops.local.key_api_part import KeyApiPart
+from vaultgate_ops.local.proxy_events import GET_RECORDS
 from vaultgate_ops.local.wiring import ROLE
 from vaultgate_ops.rotation.api_keys.strategy import DESCRIBED
 from vaultgate_ops.rotation.by_hand import ByHand
@@ -40,15 +41,6 @@ if TYPE_CHECKING:
 
 _READERS = ("secretsmanager:GetSecretValue",)
 _OK = 200
-_GET_RECORDS = {
-    "version": "2.0",
-    "routeKey": "GET /records",
-    "rawPath": "/records",
-    "rawQueryString": "",
-    "headers": {},
-    "requestContext": {"http": {"method": "GET", "path": "/records"}, "requestId": "demo", "stage": "$default"},
-    "isBase64Encoded": False,
-}
 
 
 class RotationDemo:
@@ -204,6 +196,6 @@ def _login_of(value: dict[str, Any]) -> tuple[str, str]:
 
 
 def _answer(function: Sandbox) -> str:
-    answer = function.invoke(_GET_RECORDS)
+    answer = function.invoke(GET_RECORDS)
     status = answer.get("statusCode")
     return str(status) if status == _OK else f"{status}: {json.dumps(answer)}"
