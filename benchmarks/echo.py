@@ -17,9 +17,12 @@ _END = b"\r\n\r\n"
 
 
 def serve(listener: socket.socket, answer: bytes) -> None:
-    """Answer on each connection until the process ends."""
+    """Answer on each connection until the process ends or the listener is shut down."""
     while True:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
         threading.Thread(target=_converse, args=(connection, answer), daemon=True).start()
 
 

@@ -15,13 +15,17 @@ from benchmarks import echo, machine
 def test_the_echo_answers_each_request_of_a_connection_with_a_body_of_that_size(size: int) -> None:
     """An ordinary client reads answer after answer on one connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=echo.serve, args=(listener, echo.answer_of(size)), daemon=True).start()
+        serving = threading.Thread(target=echo.serve, args=(listener, echo.answer_of(size)))
+        serving.start()
         client = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=5)
         lengths = []
         for _ in range(3):
             client.request("GET", "/v1/secret", headers={"X-Vault-Request": "true"})
             lengths.append(len(client.getresponse().read()))
         client.close()
+        # To close it is not enough: a thread that waits on it would go on waiting, and fail beside some later test.
+        listener.shutdown(socket.SHUT_RDWR)
+        serving.join()
     assert lengths == [size] * 3
 
 
