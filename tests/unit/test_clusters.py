@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64decode
+from contextlib import suppress
 
 import pytest
 from tests.simulators.clock import MovableClock
@@ -63,9 +64,19 @@ class Extension:
         ]
         self.broker = Broker(vaults[0], Clusters(logins, config, self.clock), config, self.clock, log)
 
-    def ask(self, path: str = CREDS, *headers: tuple[str, str], method: str = "GET", seconds: float = 60) -> Answer:
+    def ask(
+        self, path: str = CREDS, *headers: tuple[str, str], method: str = "GET", document: object = None, seconds: float = 60
+    ) -> Answer:
         """What the broker answers."""
-        return self.broker.answer(Request(method, f"/v1/{path}", headers), self.clock.steady() + seconds)
+        body = b"" if document is None else json.dumps(document).encode()
+        return self.broker.answer(Request(method, f"/v1/{path}", headers, body), self.clock.steady() + seconds)
+
+    def token_comes_due(self) -> None:
+        """Let most of the token's life go by, and have it seen to."""
+        self.clock.advance(3000)
+        care = self.broker.tick()
+        assert care is not None
+        care.join(10)
 
     def nothing_was_shown_to_the_other(self) -> None:
         """Each Vault saw its own tokens and its own server id, and nothing else."""
@@ -136,16 +147,90 @@ def test_a_silent_first_leaves_time_for_a_login_at_the_other(extension: Extensio
 
 
 def test_a_token_is_kept_alive_where_it_is_from(extension: Extension) -> None:
-    """And is shown to nobody else for that."""
+    """While the first is down; and is shown to nobody else for that."""
+    extension.home.state = "gone"
+    extension.ask("secret/data/records")
+    extension.token_comes_due()
+    assert extension.away.count("POST", "auth/token/renew-self") == 1
+    extension.nothing_was_shown_to_the_other()
+
+
+def test_a_silent_first_leaves_time_to_keep_the_others_token(extension: Extension) -> None:
+    """Half of an invocation's time is the most that the way back may take."""
+    extension.home.state = "gone"
+    extension.ask("secret/data/records")
+    extension.home.state, extension.home.delay_s = "active", 30
+    extension.token_comes_due()
+    assert extension.away.count("POST", "auth/token/renew-self") == 1
+
+
+def test_the_first_is_gone_back_to(extension: Extension) -> None:
+    """Once the other one's token is due; what that one gave stays good until its own end."""
+    extension.home.state = "gone"
+    leased = extension.ask()
+    extension.home.state = "active"
+    extension.ask("secret/data/records")
+    assert extension.home.logins == 0
+    extension.token_comes_due()
+    assert (extension.home.logins, extension.away.count("POST", "auth/token/renew-self")) == (1, 0)
+    extension.ask("secret/data/records")
+    assert extension.home.count("GET", "secret/data/records") == 1
+    assert len(extension.away.tokens) == 2, f"root's, and the one that {user(leased)} hangs on"
+    extension.nothing_was_shown_to_the_other()
+
+
+def test_a_write_goes_back_to_the_first(extension: Extension) -> None:
+    """With a token of that, and that alone judges it; reads follow."""
     extension.home.state = "gone"
     extension.ask("secret/data/records")
     extension.home.state = "active"
-    extension.clock.advance(3000)
-    care = extension.broker.tick()
-    assert care is not None
-    care.join(10)
-    assert extension.away.count("POST", "auth/token/renew-self") == 1
+    extension.ask("secret/data/records", method="POST")
+    assert extension.ask("secret/data/records").ok
+    assert [one for one in extension.home.seen if "secret" in one[1]] == [
+        ("POST", "secret/data/records"),
+        ("GET", "secret/data/records"),
+    ]
+    assert extension.away.count("POST", "secret/data/records") == 0
     extension.nothing_was_shown_to_the_other()
+
+
+def test_a_write_waits_for_the_first(extension: Extension) -> None:
+    """It is not made where reads have gone meanwhile."""
+    extension.home.state = "gone"
+    assert extension.ask("secret/data/records").ok
+    with pytest.raises(Unreachable):
+        extension.ask("secret/data/records", method="POST")
+    assert extension.away.count("POST", "secret/data/records") == 0
+    assert extension.ask("database/creds/records").ok
+
+
+def test_what_concerns_a_lease_stays_where_the_token_is(extension: Extension) -> None:
+    """The first cluster knows nothing of it."""
+    extension.home.state = "gone"
+    lease_id = json.loads(extension.ask().body)["lease_id"]
+    extension.home.state = "active"
+    assert extension.ask("sys/leases/lookup", method="PUT", document={"lease_id": lease_id}).ok
+    assert extension.home.logins == 0
+
+
+def test_health_shows_each_clusters_circuit(extension: Extension) -> None:
+    """The worst of them stands for all."""
+    assert extension.broker.health()["circuit"] == "closed"
+    extension.home.state = "gone"
+    for path in ("secret/data/records", "secret/data/one", "secret/data/two"):
+        with suppress(Unreachable):
+            extension.ask(path, method="POST")
+    health = extension.broker.health()
+    assert (health["circuit"], health["circuits"]) == ("open", {HOME: "open", AWAY: "closed"})
+    extension.away.state = "gone"
+    for _ in range(4):
+        with suppress(Unreachable):
+            extension.ask("secret/data/records")
+    extension.home.state = "active"
+    extension.clock.advance(31)
+    assert extension.ask("secret/data/records").ok
+    health = extension.broker.health()
+    assert (health["circuit"], health["circuits"]) == ("open", {HOME: "closed", AWAY: "open"})
 
 
 def test_what_was_leased_stays_good(extension: Extension) -> None:

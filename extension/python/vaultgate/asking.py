@@ -2,7 +2,8 @@
 
 Rules: a refusal makes us look the token up, and only a dead one costs a login and one replay of a read; an answer that was on
 its way while a clock jumped is asked for again, because it may be older than its own lease; a read that one cluster doesn't
-answer goes to the next, a write never; our token's id is in no answer. Nothing is kept here, that is the broker's business.
+answer goes to the next, a write to the first and to no other, for two clusters are two truths; our token's id is in no answer.
+Nothing is kept here, that is the broker's business.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from vaultgate.session import Session
 
 _FORBIDDEN = 403
+# What concerns tokens, leases and wrapped answers, which are a cluster's own.
+_WHERE_WE_ARE = ("auth/", "sys/")
 # What another cluster may have an answer to.
 _ELSEWHERE = frozenset({472, 473, 502, 503, 504})
 
@@ -65,7 +68,10 @@ class Asking:
 
     def _forward(self, request: Request, deadline: float) -> tuple[Answer, Instant, Token]:
         """Ask the Vault whose token is in use, and for a read another one if that doesn't answer; when, and with whose token."""
-        token, sent = self._session.token(deadline), self._clock.now()
+        token = self._session.token(deadline)
+        if request.method not in READS and not path_below(request.target).startswith(_WHERE_WE_ARE):
+            token = self._session.home(token, deadline)
+        sent = self._clock.now()
         choice = request.method in READS and self._session.has_choice(token)
         try:
             answer = token.vault.forward(request, token.secret, (sent.steady + deadline) / 2 if choice else deadline)

@@ -148,9 +148,14 @@ class Login:
             batch=auth.get("token_type") == "batch",
         )
 
+    @property
+    def logins(self) -> tuple[Login, ...]:
+        """To each Vault that there is, the one to go back to first."""
+        return (self,)
+
     def elsewhere(self, token: Token) -> bool:
         """Whether a login could give a token of another Vault than this one's."""
-        return self.vault is not token.vault
+        return any(one.vault is not token.vault for one in self.logins)
 
     @property
     def _path(self) -> str:

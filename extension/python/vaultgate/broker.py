@@ -214,13 +214,16 @@ class Broker:
         token_s = self._session.remaining_s()
         with self._lock:
             kept, leases = len(self._shelf), sum(1 for entry in self._shelf if entry.lease_id)
+        circuits = self._session.circuits()
         remaining = None if token_s is None or token_s == float("inf") else int(token_s)
         return {
             "logged_in": token_s is not None,
             "token_remaining_s": remaining,
             "answers_kept": kept,
             "leases_held": leases,
-            "circuit": self._vault.circuit,
+            # The alphabet puts `closed` before `half-open` before `open`: of several clusters the worst.
+            "circuit": max(circuits.values()),
+            **({"circuits": circuits} if len(circuits) > 1 else {}),
         }
 
     # --- requests ---

@@ -31,9 +31,10 @@ class Clusters(Login):
         super().__init__(logins[0].vault, config, clock)
         self._logins = tuple(logins)
 
-    def elsewhere(self, token: Token) -> bool:
-        """Always: there are several."""
-        return any(one.vault is not token.vault for one in self._logins)
+    @property
+    def logins(self) -> tuple[Login, ...]:
+        """In the order of the settings."""
+        return self._logins
 
     def login(self, deadline: float) -> Token:
         """Get a token from the first that gives one.

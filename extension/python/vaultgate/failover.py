@@ -58,6 +58,7 @@ class Failover:
         self._log = log
         self._lock = threading.Lock()
         self._nodes = Nodes(origins)
+        self._where = repr(origins[0])
         self._circuit = Circuit(_PATIENCE)
         self._budget = Budget()
 
@@ -246,7 +247,7 @@ class Failover:
 
     def _say(self, event: str, message: str) -> None:
         if self._log is not None:
-            self._log.warn(event, message)
+            self._log.warn(event, message, vault=self._where)
 
 
 def _led_astray(sent_on: Answer, *, known: bool) -> Unreachable:

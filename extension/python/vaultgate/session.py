@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from vaultgate.errors import Closing, DeadlineExceeded, VaultgateError
+from vaultgate.errors import Closing, DeadlineExceeded, Unreachable, VaultgateError
 from vaultgate.flight import Flight
 from vaultgate.guard import redact
 from vaultgate.handback import Handback
@@ -121,7 +121,7 @@ class Session:
         try:
             if token is None:
                 self.token(deadline)
-            elif due(token.lifetime, now) and not self._renew(token, deadline):
+            elif due(token.lifetime, now) and not self._went_home(token, deadline) and not self._renew(token, deadline):
                 self._replace(token, deadline)
         except VaultgateError:
             pass  # logged where it happened
@@ -198,6 +198,23 @@ class Session:
         token.vault.revoke_self(token.secret, deadline)
         self._log.info("token-renounced", "the token was revoked at a caller's wish", accessor=token.accessor)
 
+    def home(self, token: Token, deadline: float) -> Token:
+        """A token of the first Vault, for what is done at no other; this one, unless it is another Vault's.
+
+        Raises:
+            VaultgateError: the first Vault gave none.
+        """
+        if token.vault is not self._login.vault:
+            self._replace(token, deadline, self._login.logins[0])
+            token = self.token(deadline)
+            if token.vault is not self._login.vault:
+                raise Unreachable(f"{self._login.vault.origin} can't be logged in to now, and this is done at no other cluster")
+        return token
+
+    def circuits(self) -> dict[str, str]:
+        """How each Vault's circuit stands, by its first address."""
+        return {repr(one.vault.origin): one.vault.circuit for one in self._login.logins}
+
     def current(self) -> Token | None:
         """The live token, if there is one; nobody logs in for it."""
         with self._lock:
@@ -258,14 +275,14 @@ class Session:
                 spent.append(token)
         return spent
 
-    def _log_in(self, flight: Flight, deadline: float) -> Token:
+    def _log_in(self, flight: Flight, deadline: float, login: Login | None = None) -> Token:
         """Log in for all who wait for the flight; the token that this replaces is retired at the same moment.
 
         So is one that is over only by our clocks: a freeze or somebody who sets the time doesn't end it in Vault.
         """
         started = self._clock.steady()
         try:
-            token = self._login.login(deadline)
+            token = (login or self._login).login(deadline)
         except VaultgateError as error:
             self._take_off(flight, error)
             self._log.error("login-failed", error.message, code=error.code, hint=error.hint)
@@ -309,7 +326,17 @@ class Session:
         self._log.info("token-renewed", "the token lives on", accessor=token.accessor, ttl_s=ttl_s)
         return True
 
-    def _replace(self, token: Token, deadline: float) -> None:
+    def _went_home(self, token: Token, deadline: float) -> bool:
+        """Go back to the first Vault, if that gives a token by half of the time; False where we are there, or it doesn't."""
+        if token.vault is self._login.vault:
+            return False
+        try:
+            self.home(token, (self._clock.steady() + deadline) / 2)
+        except VaultgateError:
+            return False  # logged where it happened; we stay where we are
+        return True
+
+    def _replace(self, token: Token, deadline: float, login: Login | None = None) -> None:
         """Log in beside a token that still lives, and retire that; or wait for a login under way, which does the same."""
         with self._lock:
             if self._closing or not self._is_current(token):
@@ -319,7 +346,7 @@ class Session:
             if flight is None:
                 flight = self._flight = Flight()
         if leads:
-            self._log_in(flight, deadline)
+            self._log_in(flight, deadline, login)
         else:
             flight.wait(deadline - self._clock.steady())
 

@@ -178,6 +178,11 @@ class Vault:
         return not self._names_the_invalid
 
     @property
+    def origin(self) -> Origin:
+        """Where it listens; of several addresses the first."""
+        return self._origins[0]
+
+    @property
     def circuit(self) -> str:
         """`closed`; `open` while it is left alone after several failures; `half-open` when the next call is a trial."""
         return self._failover.circuit if self._failover is not None else "closed"
