@@ -62,9 +62,9 @@ def test_those_that_a_file_names() -> None:
 def test_what_they_are(account: Account) -> None:
     """Name, ARN, and since when the value is in use."""
     arn = account.secret("app/a")
-    assert candidates(["app/a", arn], account.survey) == [Candidate("app/a", arn, NOON)] * 2
+    assert candidates(["app/a", arn], account.survey, here=False) == [Candidate("app/a", arn, NOON)] * 2
     with pytest.raises(RotationError, match="secret-missing"):
-        candidates(["nowhere"], account.survey)
+        candidates(["nowhere"], account.survey, here=False)
 
 
 def test_all_that_stands_in_the_way_at_once(account: Account) -> None:
@@ -79,10 +79,22 @@ def test_all_that_stands_in_the_way_at_once(account: Account) -> None:
     account.secret("copied")
     account.client.replicate_secret_to_regions(SecretId="copied", AddReplicaRegions=[{"Region": "eu-west-1"}])
     with pytest.raises(CheckFailed) as caught:
-        candidates(["fine", "owned", "empty", "pending", "copied"], account.survey)
+        candidates(["fine", "owned", "empty", "pending", "copied"], account.survey, here=False)
     assert caught.value.message == (
         f"Nothing was begun: owned is managed by rds; empty has no AWSCURRENT; pending has a pending version, {token}."
     )
     abroad = SecretsManager(DirectClient(account.service, "eu-west-1"), account.clock)  # type: ignore[arg-type] - close enough
     with pytest.raises(CheckFailed, match="copied is a replica from us-east-1"):
-        candidates(["copied"], lambda name: survey(abroad, name, "eu-west-1"))
+        candidates(["copied"], lambda name: survey(abroad, name, "eu-west-1"), here=False)
+
+
+def test_a_rotation_that_somebody_turned_off(account: Account) -> None:
+    """Its function can't be called without turning it on again, so it stands in the way; in this process it doesn't."""
+    arn, token = account.secret("app/a"), "a" * 32
+    account.client.rotate_secret(SecretId=arn, RotationLambdaARN=FUNCTION, ClientRequestToken=token)
+    account.client.cancel_rotate_secret(SecretId=arn)
+    account.client.update_secret_version_stage(SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=token)
+    with pytest.raises(CheckFailed, match="app/a has its rotation turned off") as caught:
+        candidates([arn], account.survey, here=False)
+    assert "--here" in caught.value.hint
+    assert candidates([arn], account.survey, here=True) == [Candidate("app/a", arn, NOON)]

@@ -103,6 +103,20 @@ def test_now_by_the_secrets_function(bed: Bed, run: Run) -> None:
     assert user.works(-1)
 
 
+def test_a_rotation_that_was_turned_off_stays_off(bed: Bed, run: Run) -> None:
+    """RotateSecret would turn it on again: neither a rotation nor a test does that unasked; --here rotates and leaves it off."""
+    user = bed.user("dual")
+    user.rotate()
+    bed.client.cancel_rotate_secret(SecretId=user.secret)
+    for words in (("now", user.secret, "--wait", "0"), ("now", user.secret, "--dry-run")):
+        code, printed = run(*words)
+        assert (code, "is turned off" in printed, "fix: To leave it off" in printed) == (1, True, True), printed
+    assert "with --here: rotation by " in run("plan", user.secret)[1]
+    code, printed = run("now", user.secret, "--here")
+    assert (code, "rotation not enabled" in printed, user.current[1] in user.values[-1]) == (0, True, False)
+    user.login(user.current)
+
+
 def test_a_function_that_does_not_come_through(bed: Bed, run: Run) -> None:
     """Said with the version, after as long as was asked for; status and repair know what to do."""
     user = bed.user("dual")

@@ -65,7 +65,7 @@ def wave(
     if not names:
         raise UsageProblem("No secret is named.", "Name secrets, or give --from or --tag.")
     with speech.Spoken().task("Looking at secrets"):
-        planned = plan(candidates(names, rotation.survey), size, canary, began if since else None)
+        planned = plan(candidates(names, rotation.survey, here=here), size, canary, began if since else None)
     for arn in planned.done:
         speech.line(f"skipped: {arn}, rotated since then")
     if dry_run:

@@ -1,6 +1,7 @@
 """A rotation that somebody asks for: by the secret's function, or step by step in this process where it has none.
 
-Rules: nothing is done to a secret that another rotation is at, but to repair that; a pending version is taken back only for a
+Rules: nothing is done to a secret that another rotation is at, but to repair that; a schedule that somebody turned off stays
+off; a pending version is taken back only for a
 fault of its own value or on request, because with `single` it may be the only one that the server still takes. Here every
 step is the function's own code; the one thing that Secrets Manager would add, a version with AWSPENDING and no value, is
 pretended until createSecret has stored it.
@@ -110,10 +111,10 @@ class ByHand:
         """Have Secrets Manager call the secret's function, and wait for it; gives the new version.
 
         Raises:
-            RotationError: the service refused.
+            RotationError: ``rotation-disabled``; the service refused.
             CheckFailed: it isn't through in time.
         """
-        arn, token = self._free(secret_id).arn, str(uuid.uuid4())
+        arn, token = self._scheduled(secret_id).arn, str(uuid.uuid4())
         self._store.call("rotate_secret", SecretId=arn, ClientRequestToken=token)
         deadline = self._clock.steady() + patience_s
         while self._store.describe(arn).stages.holder(CURRENT) != token:
@@ -127,7 +128,7 @@ class ByHand:
 
     def rehearse_there(self, secret_id: str) -> None:
         """Have Secrets Manager call the secret's function with testSecret alone; what came of it is in the function's log."""
-        self._store.call("rotate_secret", SecretId=self._free(secret_id).arn, RotateImmediately=False)
+        self._store.call("rotate_secret", SecretId=self._scheduled(secret_id).arn, RotateImmediately=False)
 
     def repair(self, secret_id: str) -> str:
         """End a rotation that got stuck: finish it, or take its version back if its value is to blame.
@@ -167,10 +168,12 @@ class ByHand:
         """What a rotation would do, as pairs of a word and its meaning; contacts the store only, and shows no password."""
         looked = self.survey(secret_id)
         strategy, change = self._build(self._store).preview(looked.arn)
+        by = looked.function or "this process: the secret has no rotation function"
+        off = looked.function and not looked.enabled
         return [
             ("strategy", strategy.name),
             *strategy.outline(change),
-            ("done by", looked.function or "this process: the secret has no rotation function"),
+            ("done by", f"this process, with --here: rotation by {by} is turned off" if off else by),
         ]
 
     def sweep(self, secret_id: str) -> str:
@@ -187,6 +190,17 @@ class ByHand:
         refuse_foreign(self._store.describe(looked.arn))
         if looked.pending is not None:
             raise _unfinished(looked.pending.version_id, looked.arn)
+        return looked
+
+    def _scheduled(self, secret_id: str) -> Survey:
+        """The same, whose automatic rotation nobody has turned off: RotateSecret would turn it on again, unasked."""
+        looked = self._free(secret_id)
+        if not looked.enabled:
+            raise RotationError(
+                "rotation-disabled",
+                f"Rotation of {looked.arn} is turned off; its function can't rotate it without turning that on again.",
+                "To leave it off, rotate in this process: --here. To turn it on: aws secretsmanager rotate-secret ...",
+            )
         return looked
 
     def _drive(self, arn: str, store: SecretsManager, token: str, steps: tuple[str, ...]) -> None:

@@ -38,34 +38,37 @@ def names_in(text: str) -> list[str]:
     return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
 
 
-def candidates(names: Iterable[str], survey: Callable[[str], Survey]) -> list[Candidate]:
+def candidates(names: Iterable[str], survey: Callable[[str], Survey], *, here: bool) -> list[Candidate]:
     """Look at secrets.
 
     Args:
         names: or ARNs.
         survey: looks at one.
+        here: they are rotated in this process, also where they have functions.
 
     Raises:
         CheckFailed: some can't be rotated as they are; each is named.
         RotationError: one can't be looked at.
     """
-    found = [_candidate(survey(name)) for name in names]
+    found = [_candidate(survey(name), here=here) for name in names]
     hindered = [one for one in found if one.obstacle]
     if hindered:
         raise CheckFailed(
             f"Nothing was begun: {'; '.join(f'{one.name} {one.obstacle}' for one in hindered)}.",
-            "Repair what is pending (vaultgate rotate repair), leave out the others.",
+            "Repair what is pending (vaultgate rotate repair), give --here for what is turned off, leave out the others.",
         )
     return found
 
 
-def _candidate(looked: Survey) -> Candidate:
+def _candidate(looked: Survey, *, here: bool) -> Candidate:
     if looked.owner:
         obstacle = f"is managed by {looked.owner}"
     elif looked.primary_region:
         obstacle = f"is a replica from {looked.primary_region}"
     elif looked.pending:
         obstacle = f"has a pending version, {looked.pending.version_id}"
+    elif looked.function and not looked.enabled and not here:
+        obstacle = "has its rotation turned off"
     else:
         obstacle = "" if looked.current else "has no AWSCURRENT"
     return Candidate(looked.name, looked.arn, looked.current.created_at if looked.current else 0, obstacle)
