@@ -101,7 +101,7 @@ def build(
     if not all((source / launcher).is_file() for launcher in LAUNCHERS):
         raise Missing(f"{source} holds no extension.", "Run this from a checkout of Vaultgate.")
     try:
-        with reporter.task("Building the layer") as task, _workbench(target) as bench:
+        with reporter.task("Building the layer") as task, workbench(target) as bench:
             task.describe("looking for interpreters")
             interpreters = _chosen(find_interpreters(environ), versions)
             task.describe("bytecode for " + ", ".join(one.version for one in interpreters))
@@ -151,8 +151,11 @@ def _chosen(found: Sequence[Interpreter], versions: Sequence[str]) -> list[Inter
 
 
 @contextmanager
-def _workbench(target: Path) -> Iterator[Path]:
-    """A folder beside the results that nobody else uses; what a killed build left of its own is swept away."""
+def workbench(target: Path) -> Iterator[Path]:
+    """A folder beside the results that nobody else uses; what a killed build or release left of its own is swept away.
+
+    Others wait until it is given back.
+    """
     target.mkdir(exist_ok=True)
     with (target / f"{_PREFIX}lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

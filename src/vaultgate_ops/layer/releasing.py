@@ -8,16 +8,14 @@ beside every zip, and the hashes of all in `SHA256SUMS`. The folder is there who
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.errors import CheckFailed, Missing
 from vaultgate_ops.interruptions import uninterrupted
 from vaultgate_ops.layer import sbom
 from vaultgate_ops.layer.archive import sha256
-from vaultgate_ops.layer.assembly import build
+from vaultgate_ops.layer.assembly import build, workbench
 from vaultgate_ops.layer.interpreters import VERSIONS, find_interpreters
 from vaultgate_ops.layer.manifest import ARCHITECTURES
 from vaultgate_ops.layer.trial import live_once
@@ -25,6 +23,7 @@ from vaultgate_ops.layer.trial import live_once
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from vaultgate_ops.layer.assembly import Layer, Trial
     from vaultgate_ops.reporting import Reporter
@@ -80,8 +79,8 @@ def release(
     layers = [build(checkout, environ, reporter, (), chosen, trial=trial) for chosen in ((), *((one,) for one in ARCHITECTURES))]
     folder = checkout / "build/release"
     try:
-        with tempfile.TemporaryDirectory(prefix=".release-", dir=folder.parent) as bench:
-            fresh = Path(bench) / "release"
+        with workbench(folder.parent) as bench:
+            fresh = bench / "release"
             fresh.mkdir()
             for layer in layers:
                 _put(layer, fresh, made)
@@ -90,7 +89,7 @@ def release(
             (fresh / SUMS).write_text("".join(lines), encoding="ascii")
             with uninterrupted():
                 if folder.exists():
-                    folder.rename(Path(bench) / "old")
+                    folder.rename(bench / "old")
                 fresh.rename(folder)
     except OSError as error:
         where = error.filename or folder

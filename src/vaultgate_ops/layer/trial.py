@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.errors import CheckFailed, Missing
 from vaultgate_ops.interruptions import uninterrupted
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from vaultgate_ops.layer.interpreters import Interpreter
 
+LAMBDAS = Path("/var/lang/bin/python3")
+"""The interpreter of Lambda's Python runtimes, and of its images."""
 _PATH = "secret/data/trial"
 _LAMBDA, _VAULT = "/2020-01-01/extension/", "/v1/"
 _TOKEN = {
@@ -42,16 +44,24 @@ _TOKEN = {
 _INIT_S, _END_S, _HANG_S, _LOOK_S = 30.0, 10.0, 60.0, 0.05
 
 
-def live_once(opt: Path, interpreters: Sequence[Interpreter]) -> None:
+def live_once(opt: Path, interpreters: Sequence[Interpreter], lambdas: Path = LAMBDAS) -> None:
     """Run a layer under each of these interpreters, side by side.
 
     Args:
         opt: the unpacked archive.
         interpreters: whose bytecode is in it.
+        lambdas: what the launchers take before any other, where it is there.
 
     Raises:
         CheckFailed: it did not start, served no secret, or did not end in order; with what it said.
+        Missing: this is one of Lambda's images, and they would all be that image's Python.
     """
+    others = [one.version for one in interpreters if lambdas.exists() and not lambdas.samefile(one.path)]
+    if others:
+        raise Missing(
+            f"No layer can be tried under Python {', '.join(others)} here: its launchers take {lambdas} before any other.",
+            "Build it outside of Lambda's images, or with --python for the image's own Python alone.",
+        )
     with ExitStack() as stack:
         lives = [stack.enter_context(_Life(opt, one)) for one in interpreters]
         for life in lives:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -135,6 +136,39 @@ def test_a_release_can_be_made_again(checkout: Path, alone: dict[str, str]) -> N
     again = release(checkout, alone, Silent(), MADE, versions=[RUNNING], trial=untried)
     assert again.files == first.files
     assert not (again.folder / "notes.txt").exists()
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tests.unit.layer.checkout import untried
+from vaultgate_ops.layer.releasing import release
+from vaultgate_ops.reporting import Silent
+
+def hear(event, given):
+    if event == "open" and str(given[0]).endswith(".cdx.json"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hear)
+checkout, home, version = sys.argv[1:]
+made = datetime(2026, 11, 21, tzinfo=UTC)
+release(Path(checkout), {"PATH": "", "HOME": home}, Silent(), made, versions=[version], trial=untried)
+"""
+
+
+def test_what_a_killed_release_left_is_swept_away(checkout: Path, alone: dict[str, str]) -> None:
+    """SIGKILL while the bills are written leaves no release, and what it leaves goes with the next build."""
+    command = [sys.executable, "-c", KILLED, str(checkout), alone["HOME"], RUNNING]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = {path.name for path in (checkout / "build").iterdir()}
+    build(checkout, alone)
+    now = {path.name for path in (checkout / "build").iterdir()}
+    assert left - now
+    assert {name for name in now if name.startswith(".")} == {".layer-lock"}
+    assert "release" not in left
 
 
 def replace(zipped: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vaultgate_ops.errors import CheckFailed
+from vaultgate_ops.errors import CheckFailed, Missing
 from vaultgate_ops.layer import archive, build
 from vaultgate_ops.layer.interpreters import find_interpreters
 from vaultgate_ops.layer.trial import live_once
@@ -74,6 +74,17 @@ def test_a_layer_for_another_runtime_fails_its_trial(whole: Path, tmp_path: Path
         CheckFailed, match=rf"trial under Python {others[0].release}: it ended with 3 .*bytecode of another Python"
     ):
         live_once(tmp_path / "opt", others[:1])
+
+
+def test_in_an_image_of_lambdas_its_own_python_alone_is_tried(tmp_path: Path) -> None:
+    """The launchers take it before any other, so a trial under another one would be none: it is refused by name."""
+    archive.unpack(paths.build_folder() / "vaultgate-layer.zip", tmp_path / "opt")
+    one, *others = find_interpreters(os.environ)
+    image = tmp_path / "python3"
+    image.symlink_to(one.path)
+    with pytest.raises(Missing, match=rf"under Python {', '.join(other.version for other in others)} here: its launchers take"):
+        live_once(tmp_path / "opt", [one, *others], image)
+    live_once(tmp_path / "opt", [one], image)
 
 
 @pytest.mark.parametrize(
