@@ -5,12 +5,15 @@ N is the newest value, N-1 the one before, N-2 the one before that; `y` works, `
 
 from __future__ import annotations
 
+import json
+import uuid
 from typing import TYPE_CHECKING
 
 import pymysql
 import pytest
-from tests.rotation.bed import GRACE_S
+from tests.rotation.bed import GRACE_S, login_of
 
+from vaultgate_ops.local.database import HOST
 from vaultgate_ops.rotation.errors import RotationError
 
 if TYPE_CHECKING:
@@ -80,14 +83,37 @@ def test_dropping_the_previous_value_ends_it_and_its_sessions(bed: Bed) -> None:
     assert user.drop_previous() == "nothing to do"
 
 
-def test_an_emergency_while_the_older_sessions_are_all_there_may_be(bed: Bed) -> None:
-    """Whoever holds every connection that the user may have doesn't keep the older password alive by that."""
-    user = bed.user("dual")
+@pytest.mark.parametrize("strategy", ["dual", "alternating"])
+def test_an_emergency_while_the_older_sessions_are_all_there_may_be(bed: Bed, strategy: str) -> None:
+    """Whoever holds every connection that the user may have keeps neither the older password alive by that nor the sessions."""
+    user = bed.user(strategy)
+    user.rotate()
+    bed.execute("ALTER USER %s@'%%' WITH MAX_USER_CONNECTIONS 1", login_of(user.values[-2])[0])
+    with user.session(-2) as old:
+        assert user.drop_previous() == "swept"
+        with pytest.raises(pymysql.MySQLError):
+            old.ping(reconnect=False)
+    assert [user.works(-1), user.works(-2)] == [True, False]
+
+
+def test_an_emergency_with_a_rotator_that_may_end_nobodys_sessions(bed: Bed) -> None:
+    """The older password ends all the same; the exact grant is in the hint, and with it the next attempt ends the sessions."""
+    bed.execute("CREATE OR REPLACE USER weak@'%' IDENTIFIED BY 'rotates'")
+    bed.execute("GRANT CREATE USER ON *.* TO weak@'%'")
+    bed.execute("GRANT SELECT ON mysql.* TO weak@'%'")
+    master = json.dumps({"username": "weak", "password": "rotates", "host": HOST})
+    user = bed.user("dual", masterarn=bed.client.create_secret(Name=f"weak-{uuid.uuid4()}", SecretString=master)["ARN"])
     user.rotate()
     bed.execute("ALTER USER %s@'%%' WITH MAX_USER_CONNECTIONS 1", user.name)
-    with user.session(-2):
-        with pytest.raises(RotationError, match="too-many-connections"):
+    with user.session(-2) as old:
+        with pytest.raises(RotationError, match="sessions-remain") as caught:
             user.drop_previous()
         assert not user.works(-2)
-    assert user.drop_previous() == "nothing to do"
-    assert user.works(-1)
+        old.ping(reconnect=False)
+        statement = caught.value.hint.rpartition(": ")[2]
+        assert statement == "GRANT PROCESS, CONNECTION ADMIN ON *.* TO 'weak'@'%';"
+        bed.execute(statement)
+        assert user.drop_previous() == "nothing to do"
+        with pytest.raises(pymysql.MySQLError):
+            old.ping(reconnect=False)
+    bed.execute("DROP USER weak@'%'")

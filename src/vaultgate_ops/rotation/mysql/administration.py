@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.rotation.errors import RotationError
@@ -26,6 +27,7 @@ LOCK_WAIT_S = 10
 _HEX_SINCE = (8, 0, 17)
 _RANDOM_BYTES_SINCE = (10, 10, 0)
 _NEEDED = "GRANT CREATE USER ON *.* TO {0}; GRANT SELECT ON mysql.* TO {0}"
+_ROUNDS = 50
 
 
 def lock_name(secret_id: str) -> str:
@@ -41,6 +43,28 @@ def lock(server: Server, secret_id: str) -> None:
     """
     if server.execute("SELECT GET_LOCK(%s, %s)", (lock_name(secret_id), LOCK_WAIT_S)) != [(1,)]:
         raise RotationError("rotation-running", f"Another step of {secret_id} is at work.", "Run the step again.")
+
+
+def end_sessions(server: Server, user: str) -> bool:
+    """End all sessions of a user that this one sees, but itself; gives whether there were any.
+
+    Args:
+        server: the user's own session, which sees and may end those, or one with PROCESS and CONNECTION ADMIN.
+        user: whose.
+
+    Raises:
+        RotationError: ``sessions-remain``.
+    """
+    own, found = server.execute("SELECT CONNECTION_ID()")[0][0], False
+    for _ in range(_ROUNDS):
+        others = [row[0] for row in server.execute("SHOW PROCESSLIST") if row[0] != own and row[1] == user]
+        if not others:
+            return found
+        found = True
+        for session in others:
+            with suppress(RotationError):  # it ended by itself meanwhile
+                server.execute("KILL CONNECTION %s", (session,))
+    raise RotationError("sessions-remain", f"Sessions of {user!r} could not be ended.", "End them as an administrator: KILL ...")
 
 
 class Administration:
@@ -106,6 +130,23 @@ class Administration:
         except RotationError as error:
             raise self.explained(error, needed) from None
 
+    def end_sessions(self, user: str) -> None:
+        """End all sessions of a user who can't come in to do that: they are all that it may have.
+
+        Raises:
+            RotationError: ``sessions-remain``, with the grants to give.
+        """
+        with suppress(RotationError):
+            if end_sessions(self.server, user):
+                return
+        rights = "PROCESS, CONNECTION ADMIN" if self.flavour.mariadb else "PROCESS, CONNECTION_ADMIN"
+        raise RotationError(
+            "sessions-remain",
+            f"Sessions of {user!r} leave no place for one that ends them, and the rotator {self._myself()} may not.",
+            f"End them as an administrator (KILL ...), or give the rotator what that takes and run it again:"
+            f" GRANT {rights} ON *.* TO {self._myself()};",
+        )
+
     def sealed(self, statement: str, arguments: Sequence[object]) -> None:
         """Execute a statement that holds passwords, so that the server's general log doesn't have them (MariaDB).
 
@@ -138,10 +179,13 @@ class Administration:
         # To grant a role that one doesn't administer is answered as a refused login is.
         if error.code not in {"privilege-missing", "access-denied"}:
             return error
-        rotator = str(self.server.execute("SELECT CURRENT_USER()")[0][0])
-        user, _, host = rotator.rpartition("@")
-        hint = needed.replace("{0}", f"'{user}'@'{host}'")
+        rotator = self._myself()
+        hint = needed.replace("{0}", rotator)
         return RotationError("privilege-missing", f"The rotator {rotator} lacks a privilege. {error.message}", f"{hint};")
+
+    def _myself(self) -> str:
+        user, _, host = str(self.server.execute("SELECT CURRENT_USER()")[0][0]).rpartition("@")
+        return f"'{user}'@'{host}'"
 
     def _account(self, user: str, host: str) -> Account:
         return accounts.parse(str(self.server.execute("SHOW CREATE USER %s@%s", (user, host))[0][0]))

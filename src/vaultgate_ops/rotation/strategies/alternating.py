@@ -224,7 +224,7 @@ class _Held:
         password = "Aa1!" + secrets.token_urlsafe(24)
         for account in idle:
             self._ways.equip(account, exists=True, password=password, like=account.properties)
-        self._doors.end_sessions(self._values.current, self._twin, password)
+        self._doors.end_sessions(self._values.current, self._twin, password, self._administration)
 
 
 def _differs(user: str, host: str, what: str) -> RotationError:

@@ -6,12 +6,12 @@ the secret's probe.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import SecretValue
-from vaultgate_ops.rotation.mysql.administration import Administration, lock
+from vaultgate_ops.rotation.mysql.administration import Administration, end_sessions, lock
 from vaultgate_ops.rotation.mysql.secret import DatabaseSecret
 from vaultgate_ops.rotation.mysql.server import Target
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vaultgate_ops.rotation.vault import Vault
 
 # What must be the same in both values: who could change these could send credentials elsewhere.
-_KILLS = 50
 _FIXED = ("engine", "host", "port", "masterarn", "tls")
 
 
@@ -82,32 +81,30 @@ class Doors:
         finally:
             server.close()
 
-    def end_sessions(self, secret: DatabaseSecret, username: str, password: str) -> None:
+    def end_sessions(self, secret: DatabaseSecret, username: str, password: str, rotator: Administration | None = None) -> None:
         """End every other session of a user, as that user: one may always end one's own.
 
         Args:
             secret: says where.
             username: whose.
             password: theirs.
+            rotator: does it where those sessions leave no place for another one; None for nobody.
 
         Raises:
             RotationError: ``sessions-remain``.
         """
-        server = self.login(secret, username, password, bare=True)
         try:
-            own = server.execute("SELECT CONNECTION_ID()")[0][0]
-            for _ in range(_KILLS):
-                others = [row[0] for row in server.execute("SHOW PROCESSLIST") if row[0] != own and row[1] == username]
-                if not others:
-                    return
-                for session in others:
-                    with suppress(RotationError):  # it ended by itself meanwhile
-                        server.execute("KILL CONNECTION %s", (session,))
-        finally:
-            server.close()
-        raise RotationError(
-            "sessions-remain", f"Sessions of {username!r} could not be ended.", "End them as an administrator: KILL ..."
-        )
+            server = self.login(secret, username, password, bare=True)
+        except RotationError as error:
+            if error.code != "too-many-connections" or rotator is None:
+                raise
+        else:
+            try:
+                end_sessions(server, username)
+            finally:
+                server.close()
+            return
+        rotator.end_sessions(username)
 
 
 class Values:

@@ -113,7 +113,7 @@ class _Held:
                 raise
         changed = self._accept(accounts, [current.password], sure=sure)
         if sessions:
-            self._doors.end_sessions(current, current.username, current.password)
+            self._doors.end_sessions(current, current.username, current.password, self._administration)
         return changed
 
     def _accept(self, accounts: list[Account], wanted: list[str], *, sure: bool) -> bool:
