@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +84,7 @@ def split(line: str) -> tuple[str, ...]:
     line = line.removeprefix("$ ").strip()
     if line.startswith("eval "):
         line = line.removeprefix("eval ").strip('"').removeprefix("$(").removesuffix(")")
-    line = re.sub(r"^env \$\(cat \S+\) ", "", _ASSIGNMENTS.sub("", line))
+    line = _ASSIGNMENTS.sub("", line)
     try:
         words = shlex.split(line, comments=True)
     except ValueError:
@@ -150,3 +153,16 @@ def test_a_verb_of_make_is_one(command: Command) -> None:
 def test_a_command_of_others_says_what_it_needs(command: Command) -> None:
     """By a comment in its block, or because something here runs it."""
     assert NEEDS.search(command.block) or command.words[0] in KNOWN, command.block
+
+
+def test_the_functions_variables_are_taken_as_they_are(tmp_path: Path) -> None:
+    """As docs/local.md takes them out of a container: with blanks, quotes and what a shell would expand, and in no argument."""
+    (row,) = [line for line in (checkout() / "docs/local.md").read_text().splitlines() if line.startswith("| which settings")]
+    got, shown = [words.replace("\\|", "|") for words in re.findall(r"`([^`]*)`", row)[1:]]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    odd = "/srv/my ca's $(touch it) $HOME.pem"
+    there = {"PATH": path, "VAULT_ADDR": "https://vault.example.com:8200", "VAULT_AUTH_ROLE": "records", "VAULT_CACERT": odd}
+    subprocess.run(["sh", "-c", got.removeprefix("docker compose exec -T function ")], env=there, cwd=tmp_path, check=True)
+    done = subprocess.run(["sh", "-c", shown], env={"PATH": path}, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert re.search(rf"^VAULT_CACERT +{re.escape(odd)} +environment$", done.stdout, re.MULTILINE), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"function.env"}

@@ -16,8 +16,8 @@ from vaultgate_ops.errors import UsageProblem
 def config(*, markdown: bool) -> None:
     """Show the extension's settings in this environment, and where each comes from.
 
-    Run it where the function's variables are set, for instance: env $(cat function.env) vaultgate config. Exit code 2 if the
-    extension would refuse to start.
+    Run it where the function's variables are set, for instance: (set -a; . ./function.env; vaultgate config). Exit code 2 if
+    the extension would refuse to start.
     """
     if markdown:
         speech.line(settings.markdown().removesuffix("\n"))

@@ -2,7 +2,7 @@
 
 Rules: the handler asks for it with one event, which is exactly `DOCTOR`. Whatever API Gateway's proxy integration, a function URL
 or an event source sends has more in it, whatever their callers write: only who may invoke the function directly
-(lambda:InvokeFunction) can ask for the doctor.
+(lambda:InvokeFunction) can ask for the doctor. An integration without proxy would hand a caller's body on as it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What Lambda imports: reads the environment once and puts the function together.
 
 Rules: a wrong setting ends the init with every problem named, before the first request; Vault and the database are not
-asked for anything until a request comes. The event `DOCTOR`, which only a direct invocation can be, asks for an examination
-instead of a count; what answers it is imported then.
+asked for anything until a request comes. The event `DOCTOR` asks for an examination instead of a count; what answers it is
+imported then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 DOCTOR = {"vaultgate": "doctor"}
-"""Everything that comes through API Gateway or a function URL has a request context in it, whatever its caller writes."""
+"""Exactly this. API Gateway's proxy integration, a function URL and a load balancer wrap what a caller sends in an event of their
+own, with a request context beside it, so no caller of theirs can ask; whoever may invoke the function can. An integration without
+proxy hands on what its mapping template makes of the body, by default the body itself: put none in front of this function, whose
+requests it couldn't answer either."""
 # Powertools' own variable: two deployments of one account are told apart by it, in logs and metrics.
 _SERVICE, _NAMESPACE = os.environ.get("POWERTOOLS_SERVICE_NAME", "records"), "Vaultgate"
 
