@@ -52,6 +52,27 @@ def amazon() -> Iterator[tuple[dict[str, str], DirectClient, DirectClient]]:
         yield environment, DirectClient(manager), DirectClient(systems)  # type: ignore[arg-type] - as above
 
 
+@pytest.mark.parametrize(
+    ("environment", "words", "code", "said"),
+    [
+        ({"AWS_ACCESS_KEY_ID": ""}, ["status", "app/db"], 5, ("no usable AWS credentials", "profile or credentials")),
+        ({"AWS_PROFILE": "nonesuch"}, ["status", "app/db"], 2, ("nonesuch", "AWS_PROFILE")),
+        ({"AWS_REGION": ""}, ["status", "app/db"], 2, ("secretsmanager", "--region")),
+        ({}, ["status", "app/db", "--region", "us east"], 2, ("us east", "--region")),
+        ({"AWS_ENDPOINT_URL": "elsewhere"}, ["status", "app/db"], 2, ("elsewhere", "AWS_ENDPOINT_URL")),
+        ({"OVERDUE_SECRETS": "app/db=9"}, ["report", "--days", "app/db"], 2, ("app/db in --days", "Correct --days")),
+    ],
+)
+def test_an_account_that_can_not_be_asked(
+    environment: dict[str, str], words: list[str], code: int, said: tuple[str, str], tmp_path: Path
+) -> None:
+    """Missing keys, profile or region, a wrong region, endpoint or option each have an exit code, their name and their fix."""
+    nothing = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
+    ended, printed = run(nothing | {"AWS_EC2_METADATA_DISABLED": "true"} | environment, *words)
+    error, hint = printed.split("error: ")[1].split("\nfix: ")
+    assert (ended, said[0] in error, said[1] in hint) == (code, True, True), printed
+
+
 def test_a_report(amazon: tuple[dict[str, str], DirectClient, DirectClient], tmp_path: Path) -> None:
     """A table or a file of any form; exit code 0 while nothing is late, 1 as soon as something is."""
     environment, manager, systems = amazon

@@ -18,6 +18,7 @@ from vaultgate_ops.rotation.report import Sources, absent, parameters, secrets
 from vaultgate_ops.rotation.report_forms import FORMS
 from vaultgate_ops.rotation.service import Api, SecretsManager
 
+_DAYS = "--days"
 _PATH = click.Path(path_type=Path, exists=True)
 
 
@@ -28,7 +29,7 @@ _PATH = click.Path(path_type=Path, exists=True)
     "--cloudtrail", "trails", type=_PATH, multiple=True, help="A file of CloudTrail's, or a folder of them; repeatable."
 )
 @click.option("--audit", "audits", type=_PATH, multiple=True, help="Lines of Vault's audit, as mirrored; repeatable.")
-@click.option("--days", multiple=True, metavar="NAME=DAYS", help="How old a value may get that has no rules, such as 'app/*=45'.")
+@click.option(_DAYS, multiple=True, metavar="NAME=DAYS", help="How old a value may get that has no rules, such as 'app/*=45'.")
 @click.option("--vault-path", "paths", multiple=True, metavar="NAME=PATH", help="Where the same value is in Vault; repeatable.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it there.")
 def report(
@@ -80,8 +81,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _days(given: tuple[str, ...]) -> tuple[Watched, ...]:
-    text = ",".join(given) or os.environ.get(VARIABLE, "")
-    return watched({VARIABLE: text}) if text else ()
+    if given:
+        return watched({_DAYS: ",".join(given)}, _DAYS)
+    return watched(os.environ) if os.environ.get(VARIABLE) else ()
 
 
 def _paths(given: tuple[str, ...]) -> dict[str, frozenset[str]]:

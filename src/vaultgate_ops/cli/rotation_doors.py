@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import UsageProblem
@@ -31,19 +31,23 @@ def client(service: str, region: str | None, endpoint: str | None = None) -> Any
         endpoint: None for the service's own.
 
     Raises:
-        UsageProblem: no region, or no credentials' profile.
+        UsageProblem: no region, no credentials' profile, or an endpoint that is no address.
     """
     try:
         # A session of its own reads the environment now; boto3's default one keeps what it read first.
         return boto3.Session().client(
             service,  # type: ignore[call-overload] # any service
             # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it.
-            region_name=region or os.environ.get("AWS_REGION"),
+            region_name=region or os.environ.get("AWS_REGION") or None,
             endpoint_url=endpoint,
             config=Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=_MOST_CONNECTIONS),
         )
-    except BotoCoreError as error:
-        raise UsageProblem(f"No client for {service}: {error}", "Set AWS_REGION, or give --region.") from None
+    except ProfileNotFound as error:
+        raise UsageProblem(f"No client for {service}: {error}", "Correct AWS_PROFILE, or unset it.") from None
+    except (BotoCoreError, ValueError) as error:  # an endpoint that is no address is a ValueError
+        raise UsageProblem(
+            f"No client for {service}: {error}", "Set AWS_REGION, or give --region; unset AWS_ENDPOINT_URL if it is wrong."
+        ) from None
 
 
 def secrets_client(region: str | None) -> Any:

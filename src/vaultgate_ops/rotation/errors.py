@@ -110,8 +110,9 @@ CODES: Mapping[str, Meaning] = {
         _FAILED, True, "whoever wrote the plug-in: the function and the exception's type are in the message"
     ),
     "aws-denied": Meaning(_DENIED, False, "whoever deploys: the role lacks the action that the message names"),
+    "aws-credentials": Meaning(_DENIED, False, "whoever runs the command: it has no AWS credentials that can be used"),
     "aws-throttled": Meaning(_UNREACHABLE, True, "nobody: Secrets Manager asks for patience"),
-    "aws-unreachable": Meaning(_UNREACHABLE, True, "the network's administrator: no way to Secrets Manager from the function"),
+    "aws-unreachable": Meaning(_UNREACHABLE, True, "the network's administrator: no way to the service from here"),
     "aws-refused": Meaning(_FAILED, False, "whoever deploys: the service's own words are in the message"),
 }
 

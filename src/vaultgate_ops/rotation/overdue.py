@@ -51,17 +51,23 @@ class Watched:
         return self.secret_id.startswith("/")
 
 
-def watched(environ: Mapping[str, str]) -> tuple[Watched, ...]:
+def watched(environ: Mapping[str, str], variable: str = VARIABLE) -> tuple[Watched, ...]:
     """The secrets that the environment names: ``OVERDUE_SECRETS=<ARN or name>=<days>,...``.
+
+    Args:
+        environ: what to look in.
+        variable: another name than the environment's, such as an option's.
 
     Raises:
         UsageProblem: with every entry that is wrong.
     """
-    entries = [part.strip() for part in environ.get(VARIABLE, "").split(",") if part.strip()]
+    entries = [part.strip() for part in environ.get(variable, "").split(",") if part.strip()]
     wrong = [entry for entry in entries if not _ENTRY.fullmatch(entry)]
     if wrong or not entries:
-        told = f"{', '.join(wrong)} in {VARIABLE}" if wrong else f"{VARIABLE}, which is empty,"
-        raise UsageProblem(f"{told} is not <ARN or name>=<1 to {_MOST_DAYS} days>.", "Correct the function's variables.")
+        told = f"{', '.join(wrong)} in {variable}" if wrong else f"{variable}, which is empty,"
+        raise UsageProblem(
+            f"{told} is not <ARN or name>=<1 to {_MOST_DAYS} days>.", f"Correct {variable}: app/db=45, for example."
+        )
     return tuple(Watched(name, int(days)) for name, _, days in (entry.rpartition("=") for entry in entries))
 
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.model import CURRENT, PENDING, Description, SecretValue, Stages
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
 CONSISTENCY_S = 6.0
 _POLL_S = 0.25
+_NO_KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)
 _DATES = ("CreatedDate", "LastRotatedDate", "LastChangedDate")
 
 
@@ -80,11 +89,17 @@ class Api:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
         except ClientError as error:
             raise refusal(error, operation) from None
+        except _NO_KEYS as error:
+            raise RotationError(
+                "aws-credentials",
+                f"{operation} can't be signed, there are no usable AWS credentials: {type(error).__name__}.",
+                "Set a profile or credentials as for the AWS command line, or give this machine a role.",
+            ) from None
         except BotoCoreError as error:
             raise RotationError(
                 "aws-unreachable",
-                f"{operation} got no answer: {type(error).__name__}.",
-                "Give the function's subnets a way to the service's endpoint.",
+                f"{operation} got no answer from {self._client.meta.endpoint_url}: {type(error).__name__}.",
+                "Open a way to it from here: in a VPC the function's subnets need one to the service's endpoint.",
             ) from None
         return answer
 

@@ -79,7 +79,7 @@ def _look(clock: Clock, client: Any, secret: str, region: str) -> RotationSeen:
                 refused[operation] = " ".join(error.message.split())[:_LONGEST]
             else:
                 trouble[operation] = error
-            if error.code == "aws-unreachable":
+            if error.code in {"aws-unreachable", "aws-credentials"}:
                 break
     # A secret without a value has nothing to get, and is there all the same.
     graver = [error for operation, error in trouble.items() if operation == "DescribeSecret" or error.code != "secret-missing"]
@@ -110,5 +110,5 @@ def _look(clock: Clock, client: Any, secret: str, region: str) -> RotationSeen:
 
 
 def _broken(secret: str, refused: dict[str, str], error: RotationError) -> RotationSeen:
-    code = {"secret-missing": "missing", "aws-unreachable": "failed"}.get(error.code, "refused")
+    code = {"secret-missing": "missing", "aws-unreachable": "failed", "aws-credentials": "failed"}.get(error.code, "refused")
     return RotationSeen(secret, refused, code, " ".join(error.message.split())[:_LONGEST])
