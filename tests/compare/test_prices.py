@@ -50,6 +50,11 @@ def test_an_edited_copy_is_used(tmp_path: Path) -> None:
         ("per: 10000", "per: 0", "per: 0", "prices.secrets_manager.call.per", "must be above 0"),
         ("    free: 20000", "    fre: 20000", "fre:", "prices.kms.call.fre", "unknown; did you mean free?"),
         ("date: 2026-05-05", "date: May", "date: May", "prices.logs.ingested_gb.date", "must be a date such as 2026-11-21"),
+        ("date: 2026-05-05", "date: 2026-13-01", "date: 2026-13", "prices.logs.ingested_gb.date", "must be a date such as"),
+        ("date: 2026-05-05", "date: 2026-05-05 10:00:00", "date: 2026-05-05 10", "prices.logs.ingested_gb.date", "must be a date"),
+        ("usd: 0.40", f"usd: 1{'0' * 400}", "usd: 10", "prices.secrets_manager.secret.usd", "must be a number"),
+        ("usd: 0.40", "usd: !!int x", "usd: !!int", "prices.secrets_manager.secret.usd", "must be a number"),
+        ("usd: 0.40", "usd: !!timestamp x", "usd: !!time", "prices.secrets_manager.secret.usd", "must be a number"),
         ("  elb.hour:", "  elb.hours:", "elb.hours:", "prices.elb.hours", "no such price; did you mean elb.hour?"),
         ("standing: quoted", "standing: heard", "standing: heard", "prices.secrets_manager.secret.standing", "must be one of"),
         ("source: https://aws.amazon.com/kms", "source: http://aws", "source: http://", "prices.kms.key.source", "an address"),
@@ -79,9 +84,9 @@ def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     assert "ec2.disk_gb.usd" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "- a\n- b\n", "prices: 3\n", "a: [\n", "prices:\n  elb.hour: 3\n"])
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "prices: 3\n", "a: [\n", "prices:\n  elb.hour: 3\n", "prices: &a\n  b: *a\n"])
 def test_what_is_no_prices_file_is_refused(text: str, tmp_path: Path) -> None:
-    """An empty file, a list, no YAML: a sentence, never a traceback."""
+    """An empty file, a list, no YAML, what contains itself: a sentence, never a traceback."""
     mine = tmp_path / "mine.yaml"
     mine.write_text(text, encoding="utf-8")
     with pytest.raises(UsageProblem):

@@ -68,6 +68,8 @@ def parse(path: Path, *, hint: str = "name the declarative file with --file") ->
         raise UsageProblem(
             f"{path} is not YAML{line}: {getattr(error, 'problem', None) or 'malformed'}", "correct the file"
         ) from error
+    except RecursionError as error:
+        raise UsageProblem(f"{path} can't be read: something in it contains itself, or lies too deep", "correct the file") from error
 
 
 def _value(node: yaml.Node, where: tuple[str, ...], findings: Findings, loader: yaml.SafeLoader) -> object:
@@ -84,4 +86,8 @@ def _value(node: yaml.Node, where: tuple[str, ...], findings: Findings, loader: 
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, where, findings, loader) for item in node.value]
-    return loader.construct_object(node)
+    try:
+        return loader.construct_object(node)
+    except (ValueError, AttributeError):
+        # It looks like a date, or is tagged as a number, and is none: whoever wants one says so, with the line.
+        return str(node.value)

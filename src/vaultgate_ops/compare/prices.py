@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any, Final
@@ -175,15 +176,19 @@ def _text(raw: Mapping[str, object], key: str, where: tuple[str, ...], findings:
 
 
 def _number(value: object, where: tuple[str, ...], findings: Findings) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        findings.add(where, "must be a number that is not below 0")
-        return 0
-    return float(value)
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if math.isfinite(number) and number >= 0:
+        return number
+    findings.add(where, "must be a number that is not below 0")
+    return 0
 
 
 def _day(value: object, where: tuple[str, ...], findings: Findings) -> str:
     """A date as YAML has it, or as a text."""
-    if isinstance(value, dt.date):
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value.isoformat()
     try:
         return dt.date.fromisoformat(str(value)).isoformat()
