@@ -36,6 +36,7 @@ PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);from vaultgate_ops.cli.main import main; main()"
 )
 COMMAND_S = 120
+OTHERS = {"AWS_PROFILE": "nonesuch", "AWS_ACCESS_KEY_ID": "AKIATHEUSERSOWN", "VAULT_NAMESPACE": "theirs"}
 
 
 @dataclass
@@ -130,11 +131,9 @@ class Running:
     users_vault: socket.socket
 
     def exported(self) -> dict[str, str]:
-        """The variables of a shell that has evaluated what was printed."""
-        script = 'eval "$(cat)" && env'
-        done = subprocess.run(
-            ["sh", "-c", script], env={"PATH": os.environ["PATH"]}, input=self.printed, text=True, capture_output=True, check=True
-        )
+        """The variables of a shell that has evaluated what was printed, and was set up for another AWS and another Vault."""
+        script, env = 'eval "$(cat)" && env', {"PATH": os.environ["PATH"], **OTHERS}
+        done = subprocess.run(["sh", "-c", script], env=env, input=self.printed, text=True, capture_output=True, check=True)
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
@@ -164,13 +163,14 @@ def get(url: str, **options: object) -> requests.Response:
 
 
 def test_up_prints_what_a_shell_needs(running: Running) -> None:
-    """Evaluated, its output gives the function's URL, and Vault's address, CA and token; the token itself is not printed."""
+    """Evaluated, its output gives the URL, and Vault's address, CA and token; the token itself isn't printed, others are unset."""
     variables = running.exported()
     assert get(variables["RECORDS_URL"]).json()["count"] == 42
     headers = {"X-Vault-Token": variables["VAULT_TOKEN"]}
     looked_up = get(variables["VAULT_ADDR"] + "/v1/auth/token/lookup-self", headers=headers, verify=variables["VAULT_CACERT"])
     assert looked_up.json()["data"]["policies"] == ["root"]
     assert variables["VAULT_TOKEN"] not in running.printed
+    assert not OTHERS.keys() & variables.keys()
     assert {
         "RDS_HOST",
         "RDS_PORT",
@@ -237,7 +237,12 @@ def test_a_part_that_died_is_shown_and_cleared_away(shell: Shell, eventually: Ev
     assert (status, "ended front, sandbox-records, mirror, aws, database" in printed) == (0, True)
     shell.nothing_is_left()
     assert shell.run("down")[:2] == (0, "")
-    assert shell.run("status")[0] == 1
+    status, _, told = shell.run("status")
+    assert (status, f"No local stack named {shell.name} runs." in told, f"vaultgate up --name {shell.name}" in told) == (
+        1,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,18 @@ def _checked(_context: click.Context, _parameter: click.Parameter, name: str | N
     return name
 
 
+# What a shell has set for an account or a Vault of the user's own would win over what is exported here.
+_FOREIGN = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "VAULT_NAMESPACE",
+    "VAULT_TLS_SERVER_NAME",
+    "VLE_VAULT_ADDR",
+    "VAULTGATE_ADDRESSES",
+)
 _NAME = click.option("--name", default="up", show_default=True, callback=_checked, help="Tells several stacks apart.")
 
 
@@ -90,7 +102,8 @@ def status(name: str | None) -> None:
     stacks = folders.all_stacks(paths.stacks_folder())
     healthy = [_tell(folder) for folder in stacks if name in (None, folder.name)] + containers.status(name)
     if not healthy:
-        raise CheckFailed("No local stack runs.", "Start one: vaultgate up.")
+        told = "No local stack runs." if name is None else f"No local stack named {name} runs."
+        raise CheckFailed(told, "Start one: vaultgate up" + (f" --name {name}." if name not in {None, "up"} else "."))
     if not all(healthy):
         raise CheckFailed("Not everything is healthy.", "Start anew: vaultgate down, then vaultgate up.")
 
@@ -152,6 +165,7 @@ def _exports(stack: Stack, name: str) -> Iterator[str]:
         "AWS_DEFAULT_REGION": REGION,  # boto3's name for it
         "RECORDS_URL": f"{front}/records",
     }
+    yield f"unset {' '.join(_FOREIGN)}"
     for variable, value in variables.items():
         yield f"export {variable}={shlex.quote(value)}"
     yield f'export VAULT_TOKEN="$(cat {shlex.quote(str(stack.vault.root_token_file))})"'
