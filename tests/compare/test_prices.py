@@ -51,7 +51,7 @@ def test_an_edited_copy_is_used(tmp_path: Path) -> None:
         ("    free: 20000", "    fre: 20000", "fre:", "prices.kms.call.fre", "unknown; did you mean free?"),
         ("date: 2026-05-05", "date: May", "date: May", "prices.logs.ingested_gb.date", "must be a date such as 2026-11-21"),
         ("date: 2026-05-05", "date: 2026-13-01", "date: 2026-13", "prices.logs.ingested_gb.date", "must be a date such as"),
-        ("date: 2026-05-05", "date: 2026-05-05 10:00:00", "date: 2026-05-05 10", "prices.logs.ingested_gb.date", "must be a date"),
+        ("date: 2026-05-05", "date: 2026-05-05 10:00:00", "date: 2026-05-05 1", "prices.logs.ingested_gb.date", "must be a date"),
         ("usd: 0.40", f"usd: 1{'0' * 400}", "usd: 10", "prices.secrets_manager.secret.usd", "must be a number"),
         ("usd: 0.40", "usd: !!int x", "usd: !!int", "prices.secrets_manager.secret.usd", "must be a number"),
         ("usd: 0.40", "usd: !!timestamp x", "usd: !!time", "prices.secrets_manager.secret.usd", "must be a number"),

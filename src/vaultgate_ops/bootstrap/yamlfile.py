@@ -69,7 +69,7 @@ def parse(path: Path, *, hint: str = "name the declarative file with --file") ->
             f"{path} is not YAML{line}: {getattr(error, 'problem', None) or 'malformed'}", "correct the file"
         ) from error
     except RecursionError as error:
-        raise UsageProblem(f"{path} can't be read: something in it contains itself, or lies too deep", "correct the file") from error
+        raise UsageProblem(f"{path} can't be read: something in it contains itself", "correct the file") from error
 
 
 def _value(node: yaml.Node, where: tuple[str, ...], findings: Findings, loader: yaml.SafeLoader) -> object:
