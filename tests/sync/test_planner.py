@@ -16,6 +16,7 @@ from vaultgate_ops.sync.model import (
     SOURCE,
     VERSION,
     Action,
+    Decision,
     Drift,
     Entry,
     Fate,
@@ -24,7 +25,7 @@ from vaultgate_ops.sync.model import (
     Source,
     tags_of,
 )
-from vaultgate_ops.sync.planner import decide, needs_older
+from vaultgate_ops.sync.planner import decide, left, needs_older
 
 ENTRY = Entry("secret", "shop/payment", "key", Kind.SECRET, "shop/payment-key", "alias/shop")
 PARAMETER = Entry("secret", "shop/payment", "key", Kind.PARAMETER, "/shop/payment-key")
@@ -50,6 +51,16 @@ def there(value: str | None = "new", **tags: str) -> Found:
 def gone(fate: Fate) -> Source:
     """A secret that Vault has no more."""
     return Source(fate, 7)
+
+
+@pytest.mark.parametrize("entry", [ENTRY, PARAMETER, ADVANCED])
+def test_what_is_left_of_a_change(entry: Entry) -> None:
+    """The value with its tags; of what was removed, a secret that waits for its end, or no parameter."""
+    tags = tags_of(entry, "shop", 7)
+    for action in (Action.CREATE, Action.WRITE, Action.MARK, Action.BRING_BACK):
+        assert left(entry, "shop", LIVE, Decision(action)) == Found(tags, Hidden("new"))
+    removed = left(entry, "shop", gone(Fate.DELETED), Decision(Action.REMOVE))
+    assert removed == (Found(tags, going=True) if entry is ENTRY else None)
 
 
 def test_the_tags_of_a_target() -> None:

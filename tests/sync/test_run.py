@@ -386,6 +386,61 @@ def test_a_parameter_whose_creation_got_no_answer(bridge: Bridge) -> None:
             target.create(WHOLE, Hidden(value), tags_of(WHOLE, owner, 1))
 
 
+@pytest.mark.parametrize("entry", [KEY, replace(WHOLE, field="key")])
+def test_another_run_in_between(bridge: Bridge, entry: Entry) -> None:
+    """It wrote a newer version before we wrote ours: we look at Vault again, and ours isn't what stays, however late reads are."""
+    bridge.sync(entry)
+    bridge.put(key="second value")
+
+    def overtaken() -> None:
+        bridge.put(key="third value")
+        bridge.sync(entry)
+        bridge.clock.advance(6)
+        bridge.amazon.lag_s = bridge.store.lag_s = 5
+
+    bridge.secrets = Meanwhile(bridge.secrets, 1, overtaken)  # type: ignore[assignment] - a client
+    bridge.parameters = Meanwhile(bridge.parameters, 1, overtaken)  # type: ignore[assignment] - a client
+    (told,) = bridge.told(entry)
+    assert told.endswith("version 1 -> 3")
+    secret = entry.kind is Kind.SECRET
+    assert (bridge.amazon.value(SECRET) if secret else bridge.store.value(PARAMETER)) == "third value"
+    bridge.clock.advance(6)
+    assert actions(bridge, entry) == [Action.NOTHING]
+
+
+def test_a_new_value_while_only_tags_are_written(bridge: Bridge) -> None:
+    """Then a value is written too, and told."""
+    bridge.sync(KEY)
+    bridge.put(key="first value", user="another")
+    bridge.secrets = Meanwhile(bridge.secrets, 1, lambda: bridge.put(key="third value"))  # type: ignore[assignment] - a client
+    assert actions(bridge, KEY) == [Action.WRITE]
+    assert bridge.amazon.value(SECRET) == "third value"
+
+
+def test_a_value_that_is_withdrawn_while_it_is_written(bridge: Bridge) -> None:
+    """Deleted in Vault by then, it is told so; undeleted while --prune removes it, it is brought back."""
+    bridge.sync(KEY)
+    vault, amazon = bridge.root.secrets.kv.v2, bridge.secrets
+    bridge.put(key="second value")
+    bridge.secrets = Meanwhile(amazon, 1, lambda: vault.delete_latest_version_of_secret(PATH, mount_point="secret"))  # type: ignore[assignment] - a client
+    assert [(one.decision.action, one.decision.code) for one in bridge.sync(KEY)] == [(Action.LEAVE, "source-deleted")]
+    bridge.secrets = Meanwhile(amazon, 1, lambda: vault.undelete_secret_versions(PATH, [2], mount_point="secret"))  # type: ignore[assignment] - a client
+    assert actions(bridge, KEY, prune=True) == [Action.BRING_BACK]
+    assert bridge.amazon.value(SECRET) == "second value"
+    assert actions(bridge, KEY) == [Action.NOTHING]
+
+
+def test_a_secret_that_never_rests(bridge: Bridge) -> None:
+    """Given up after some rounds, with what to do; the others are synced all the same."""
+    bridge.sync(KEY)
+    bridge.put(key="value 0")
+    values = iter(range(1, 99))
+    bridge.secrets = Meanwhile(bridge.secrets, 99, lambda: bridge.put(key=f"value {next(values)}"))  # type: ignore[assignment] - a client
+    restless, fine = bridge.sync(KEY, WHOLE)
+    assert (restless.failed, restless.decision.why) == (True, "secret/data/shop/payment keeps changing in Vault")
+    assert not fine.failed
+
+
 def test_broken_off_between_value_and_tags(bridge: Bridge) -> None:
     """The next run marks what was written, and writes nothing again."""
     bridge.sync(KEY)
@@ -465,6 +520,19 @@ def test_no_value_is_told(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> N
     except Exception as error:  # noqa: BLE001 - all of it is looked at
         text = "".join(traceback.format_exception(error)) + repr(vars(error)) + repr(error.__context__)
     assert "first value" not in text + repr(outcomes) + caplog.text + "".join(bridge.told())
+
+
+class Meanwhile:
+    """A client of either service: so many times something happens just before it changes a value."""
+
+    def __init__(self, client: DirectClient, times: int, happens: Callable[[], object]) -> None:
+        self._client, self._times, self._happens, self.meta = client, times, happens, client.meta
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if self._times and name in {"put_secret_value", "put_parameter", "delete_secret", "tag_resource"}:
+            self._times -= 1
+            self._happens()
+        return getattr(self._client, name)  # type: ignore[no-any-return] - a call
 
 
 class Asking:

@@ -22,6 +22,7 @@ from vaultgate_ops.sync.model import (
     Decision,
     Drift,
     Fate,
+    Found,
     Kind,
     tags_of,
 )
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vaultgate_ops.bootstrap.model import Hidden
-    from vaultgate_ops.sync.model import Entry, Found, Source
+    from vaultgate_ops.sync.model import Entry, Source
 
 
 def decide(entry: Entry, owner: str, source: Source, found: Found | None, older: Hidden | None, *, prune: bool) -> Decision:
@@ -76,6 +77,14 @@ def needs_older(entry: Entry, owner: str, source: Source, found: Found | None) -
     if found.value == source.value or not _same_place(entry, found.tags) or not (named.isascii() and named.isdecimal()):
         return None
     return int(named) if 0 < int(named) < source.version else None
+
+
+def left(entry: Entry, owner: str, source: Source, decision: Decision) -> Found | None:
+    """What there is once a decision that changes something was carried out."""
+    tags = tags_of(entry, owner, source.version)
+    if decision.action is not Action.REMOVE:
+        return Found(tags, source.value)
+    return Found(tags, going=True) if entry.kind is Kind.SECRET else None
 
 
 def _not_ours(entry: Entry, owner: str, found: Found | None) -> Decision | None:

@@ -2,17 +2,20 @@
 
 Rules: one entry after the other, looked at right before it is acted on; what goes wrong with one is that one's, unless it is
 Vault that doesn't answer or no longer knows the token: then there is nothing to go on with. A plan changes nothing.
+After each change Vault is asked again, until it still has what was written. So it is whoever writes last who has seen the
+latest version, and of two runs at once neither leaves an older one: Parameter Store takes no condition that could see to that.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.bootstrap.answers import Forbidden
-from vaultgate_ops.errors import Denied, OpsError, Unreachable
+from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.sync.model import Action, Decision, Fate, Outcome, Source, tags_of
-from vaultgate_ops.sync.planner import decide, needs_older
+from vaultgate_ops.sync.model import CHANGES, Action, Decision, Fate, Outcome, Source, tags_of
+from vaultgate_ops.sync.planner import decide, left, needs_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from vaultgate_ops.sync.model import Entry, Wanted
     from vaultgate_ops.sync.targets import Target
     from vaultgate_ops.sync.vault import Origin
+
+_ROUNDS = 5
 
 
 def run(
@@ -44,7 +49,7 @@ def run(
             source = origin.read(entry)
             decision = _decided(entry, wanted.owner, source, origin, target(entry), prune=prune)
             if not plan:
-                _act(entry, wanted.owner, source, decision, target(entry))
+                source, decision = _settled(_Ground(entry, wanted.owner, origin, target(entry), prune), source, decision)
         except OpsError as error:
             if isinstance(error, Unreachable) or (isinstance(error, Denied) and not isinstance(error, Forbidden)):
                 raise
@@ -65,6 +70,34 @@ def _decided(entry: Entry, owner: str, source: Source, origin: Origin, target: T
     version = needs_older(entry, owner, source, found)
     older = None if version is None else origin.older(entry, version)
     return decide(entry, owner, source, found, older, prune=prune)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What stays the same while one entry is done."""
+
+    entry: Entry
+    owner: str
+    origin: Origin
+    target: Target
+    prune: bool
+
+
+def _settled(on: _Ground, source: Source, decision: Decision) -> tuple[Source, Decision]:
+    """Act, and again if Vault has something else by then; gives what was written last, and what to tell of it all."""
+    told = decision
+    for _ in range(_ROUNDS):
+        _act(on.entry, on.owner, source, decision, on.target)
+        again = on.origin.read(on.entry) if decision.action in CHANGES else source
+        if again == source:
+            return source, told
+        # What has just been left there: reads need not show it yet.
+        found = left(on.entry, on.owner, source, decision)
+        decision = decide(on.entry, on.owner, again, found, source.value, prune=on.prune)
+        source = again
+        if told.action is Action.MARK or decision.action not in {Action.NOTHING, Action.MARK, Action.WRITE}:
+            told = decision
+    raise CheckFailed(f"{on.entry.source} keeps changing in Vault", "Run it again; see who else writes there.")
 
 
 def _act(entry: Entry, owner: str, source: Source, decision: Decision, target: Target) -> None:
