@@ -163,7 +163,7 @@ def get(url: str, **options: object) -> requests.Response:
 
 
 def test_up_prints_what_a_shell_needs(running: Running) -> None:
-    """Evaluated, its output gives the URL, and Vault's address, CA and token; the token itself isn't printed, others are unset."""
+    """Evaluated, its output gives the URL, Vault's address, CA and token; the token itself isn't printed, others are unset."""
     variables = running.exported()
     assert get(variables["RECORDS_URL"]).json()["count"] == 42
     headers = {"X-Vault-Token": variables["VAULT_TOKEN"]}
