@@ -66,8 +66,9 @@ def _known(way: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], set[str]]:
         ("Vaultgate", (("service", _service(way, "RecordsFunction")),)): _RECORDS,
         ("Vaultgate", (("service", _service(way, "OverdueFunction")),)): {overdue.METRIC},
         ("Vaultgate", function): set(layer_metrics.UNITS),
-        ("Vaultgate/Mirror", ()): set(re.findall(r'\{"Name": "(\w+)", "Unit"', getsource(proofs))),
-        ("Vaultgate/Audit", ()): counted,
+        # Of two audit logs in one account, too.
+        ("Vaultgate/Mirror", (("LogGroup", "AuditLogGroup"),)): set(re.findall(r'\{"Name": "(\w+)", "Unit"', getsource(proofs))),
+        ("Vaultgate/Audit/stack", ()): counted,
     }
 
 

@@ -94,11 +94,13 @@ class Context(NamedTuple):
     """What a proof says beside its range, as metrics.
 
     Attributes:
+        group: the log group; two mirrors of one account are told apart by it.
         stream: of the lines.
         now_ms: when the proof is made, ms since 1970.
         repeated: calls that were made again since the proof before.
     """
 
+    group: str
     stream: str
     now_ms: int
     repeated: int = 0
@@ -137,8 +139,9 @@ def message(covered: Covered, before: str, context: Context) -> str:
         "Restamped": covered.restamped,
         "RepeatedCalls": context.repeated,
     }
-    metrics = {"Namespace": NAMESPACE, "Dimensions": [[], ["Stream"]], "Metrics": _METRICS}
-    embedded = {"_aws": {"Timestamp": context.now_ms, "CloudWatchMetrics": [metrics]}, "Stream": context.stream, **values}
+    metrics = {"Namespace": NAMESPACE, "Dimensions": [["LogGroup"], ["LogGroup", "Stream"]], "Metrics": _METRICS}
+    told = {"Timestamp": context.now_ms, "CloudWatchMetrics": [metrics]}
+    embedded = {"_aws": told, "LogGroup": context.group, "Stream": context.stream, **values}
     return json.dumps({"vaultgate_proof": document, **embedded}, separators=(",", ":"))
 
 

@@ -304,7 +304,7 @@ class CloudWatchSender:
     def _prove(self, proving: Proving) -> None:
         now_ms, destination = self._service.now_ms(), self._destination
         repeated, self._told = self.calls.repeated - self._told, self.calls.repeated
-        context = proofs.Context(destination.stream, now_ms, repeated)
+        context = proofs.Context(destination.group, destination.stream, now_ms, repeated)
         message = proofs.message(proving.covered, proving.before, context).encode()
         stream = destination.proof_stream
         self._delivery.put(batcher.single(destination.group, stream, now_ms, message), stream)

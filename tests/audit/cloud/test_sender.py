@@ -330,12 +330,12 @@ def test_the_proofs_cover_every_byte_and_go_on_from_one_another(way: Way) -> Non
 
 
 def test_a_proof_carries_the_metrics_of_its_range(way: Way) -> None:
-    """In the embedded metric format, by stream and over all: lines, lag, fragments, calls that were made again."""
+    """In the embedded metric format, by log group, of which an account may have several, and by stream: lines, lag, repeats."""
     way.simulator.faults.append(Fault.THROTTLED)
     assert send(way.open(), File(*LINES[:10], b"{torn", LINES[10], torn=frozenset({10})))
     (proof,) = [json.loads(text) for text in way.proofs()]
     (metrics,) = proof["_aws"]["CloudWatchMetrics"]
-    assert metrics["Dimensions"] == [[], ["Stream"]]
+    assert metrics["Dimensions"] == [["LogGroup"], ["LogGroup", "Stream"]]
     assert {
         metric["Name"]: proof[metric["Name"]] for metric in metrics["Metrics"] if metric["Name"] not in {"Bytes", "LagSeconds"}
     } == {
@@ -344,7 +344,7 @@ def test_a_proof_carries_the_metrics_of_its_range(way: Way) -> None:
         "Restamped": 0,
         "RepeatedCalls": 1,
     }
-    assert proof["Stream"] == DESTINATION.stream
+    assert (proof["LogGroup"], proof["Stream"]) == (DESTINATION.group, DESTINATION.stream)
     assert 50 < proof["LagSeconds"] < 600
 
 
