@@ -388,7 +388,7 @@ def test_a_parameter_whose_creation_got_no_answer(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("entry", [KEY, replace(WHOLE, field="key")])
 def test_another_run_in_between(bridge: Bridge, entry: Entry) -> None:
-    """It wrote a newer version before we wrote ours: we look at Vault again, and ours isn't what stays, however late reads are."""
+    """It wrote a newer version before we wrote ours: Vault is asked again, and ours is not what stays, however late reads are."""
     bridge.sync(entry)
     bridge.put(key="second value")
 
