@@ -6,9 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from vaultgate import errors
 from vaultgate_ops.cli import reference
+from vaultgate_ops.cli.main import cli
 from vaultgate_ops.local.paths import checkout
 
 if TYPE_CHECKING:
@@ -66,3 +68,11 @@ def test_every_attack_names_tests_that_exist() -> None:
 def test_the_command_line_is_the_commands_own() -> None:
     """docs/cli.md is what `make docs` makes of the commands now."""
     assert (checkout() / "docs" / "cli.md").read_text(encoding="utf-8") == reference.markdown()
+
+
+@pytest.mark.parametrize("group", [[], ["layer"], ["mirror"], ["rotate"], ["rotate", "parameter"]], ids=str)
+def test_a_list_of_verbs_tells_what_each_does(group: list[str]) -> None:
+    """Whole sentences, whatever the terminal's width: none ends in dots."""
+    listed = CliRunner().invoke(cli, [*group, "--help"], terminal_width=60).output.partition("Commands:\n")[2]
+    assert listed
+    assert "..." not in listed

@@ -27,4 +27,5 @@ def config(*, markdown: bool) -> None:
     for row in rows:
         speech.line(f"{row.name:<{width}}  {row.value or '-':<24}  {row.origin}")
     if problems:
-        raise UsageProblem(f"the extension would refuse these settings: {'; '.join(problems)}", "correct all of them")
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise UsageProblem(f"the extension would refuse these settings:{listed}", "correct them; docs/configuration.md has each")

@@ -9,12 +9,13 @@ import click
 
 from vaultgate_ops.cli import speech
 from vaultgate_ops.cli.layer_publish import publish_layer
+from vaultgate_ops.cli.listing import Listing
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.layer import ARCHITECTURES, VERSIONS, build
 from vaultgate_ops.local.paths import build_folder, checkout
 
 
-@click.group()
+@click.group(cls=Listing)
 def layer() -> None:
     """The Lambda layer with the extension."""
 

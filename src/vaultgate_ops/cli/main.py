@@ -8,6 +8,7 @@ import sys
 import click
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.listing import Listing
 from vaultgate_ops.errors import OpsError
 
 INTERRUPTED = 130
@@ -27,7 +28,7 @@ _VERBS = {
 """Each verb's module in this folder."""
 
 
-class _Verbs(click.Group):
+class _Verbs(Listing):
     """Imports what a verb needs when it is asked for: the mirror is a daemon, and has no use for 15 MB of others' libraries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's shape

@@ -14,6 +14,7 @@ from vaultgate_ops.audit import daemon
 from vaultgate_ops.audit.lag import lag
 from vaultgate_ops.audit.mirror import Options
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.listing import Listing
 from vaultgate_ops.cli.mirror_listen import listen, reconcile
 from vaultgate_ops.cli.mirror_verify import verify
 from vaultgate_ops.clock import Clock
@@ -30,7 +31,7 @@ _CHECKPOINTS = click.option(
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Listing, invoke_without_command=True)
 @click.option("--file", "files", metavar="[NAME=]PATH", multiple=True, help="A file audit device; may be given several times.")
 @click.option("--group", help="The log group. Each device gets a stream NODE/NAME in it, and one for the evidence.")
 @click.option("--node", default="", help="Name of this Vault node; the host's by default.")

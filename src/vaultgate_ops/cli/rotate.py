@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.listing import Listing
 from vaultgate_ops.cli.rotate_parameter import parameter
 from vaultgate_ops.cli.rotate_report import report
 from vaultgate_ops.cli.rotate_sync import sync
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _SECRET = click.argument("secret")
 
 
-@click.group()
+@click.group(cls=Listing)
 def rotate() -> None:
     """Rotate the password or API key in a secret of Secrets Manager, or look at how its rotation stands.
 

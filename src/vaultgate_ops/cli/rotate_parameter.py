@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vaultgate_ops.cli import speech
+from vaultgate_ops.cli.listing import Listing
 from vaultgate_ops.cli.rotation_doors import REGION, parameters
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 from vaultgate_ops.rotation.model import CURRENT, PENDING, PREVIOUS
@@ -14,7 +15,7 @@ _NAME = click.argument("name")
 _HOWEVER_YOUNG = float("inf")
 
 
-@click.group()
+@click.group(cls=Listing)
 def parameter() -> None:
     """Rotate the password or API key in a SecureString of Parameter Store, or look at how its rotation stands.
 
