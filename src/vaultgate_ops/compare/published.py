@@ -53,8 +53,9 @@ AGENT = Source(f"{_AWS}/secretsmanager/latest/userguide/secrets-manager-agent.ht
 DEFAULT_LIFETIMES = {"powertools": POWERTOOLS, "caching": CACHING, "extension": EXTENSION, "agent": AGENT}
 """By way: who says how long it keeps an answer by its own default; `contenders.Entry.default_s` has the seconds."""
 
-COLD_STARTS_PER_S = 100.0
-"""1,000 sandboxes every 10 seconds for one function: `LAMBDA_SCALING`."""
+COLD_STARTS_PER_S = 1000.0
+"""A burst's first second. Lambda allows one function 1,000 new sandboxes every 10 seconds, which it refills continuously and
+lets nobody save up: up to 1,000 begin at once, later ones at 100 a second. `LAMBDA_SCALING`."""
 
 
 class Quota(NamedTuple):
@@ -66,6 +67,8 @@ class Quota(NamedTuple):
         call: which.
         source: says so.
         note: what else limits.
+        paid: the most with what an administrator may switch on against payment; 0 where there is no such thing.
+        switch: what that is called.
     """
 
     store: str
@@ -73,12 +76,22 @@ class Quota(NamedTuple):
     call: str
     source: Source
     note: str = ""
+    paid: float = 0
+    switch: str = ""
 
 
 QUOTAS = (
     Quota("secretsmanager", 10_000, "GetSecretValue", SECRETS_QUOTAS),
-    Quota("ssm", 40, "GetParameter", SSM_QUOTAS, "More against payment; each read of a SecureString also counts for KMS."),
-    Quota("ssm-reference", 40, "GetParameter", SSM_QUOTAS, "Each also counts for Secrets Manager."),
+    Quota(
+        "ssm",
+        40,
+        "GetParameter",
+        SSM_QUOTAS,
+        "GetParameters and GetParametersByPath share it; each read of a SecureString also counts for KMS.",
+        10_000,
+        "higher throughput",
+    ),
+    Quota("ssm-reference", 40, "GetParameter", SSM_QUOTAS, "Each also counts for Secrets Manager.", 10_000, "higher throughput"),
     Quota(
         "env",
         100_000,

@@ -1,8 +1,9 @@
 """Throttling: how near a function's reads come to what AWS lets an account do in a second. Computed, never provoked.
 
-Rules: two loads: a burst of cold starts, as fast as Lambda starts sandboxes of one function, and a steady load. What a
-cold start and a read cost in calls is what `reads` counted; without these counts nothing is computed. The function is taken
-to be alone in its account.
+Rules: two loads: the first second of a burst, with as many cold starts as Lambda lets one function begin at once, and a steady
+load. What a cold start and a read cost in calls is what `reads` counted; without these counts nothing is computed. The function
+is taken to be alone in its account. A quota is taken as AWS sets it; where an administrator may pay for a higher one, the same
+loads are computed for that as well, under names of their own.
 """
 
 from __future__ import annotations
@@ -51,17 +52,26 @@ def _shares(contender: str, counted: Mapping[str, float], quota: Quota) -> list[
     ]
     if entry(contender).keeps is Keeps.NOTHING:
         loads += [("steady", rate * counted["miss_calls"], {"invocations_per_s": rate}) for rate in INVOCATIONS_PER_S]
-    return [
-        Measurement(
-            Dimension.THROTTLING,
-            contender,
-            _NAME,
-            round(calls / quota.per_second, 4),
-            "of the quota",
-            Tag.COMPUTED,
-            quota.source,
-            note=f"{calls:g} calls a second, {quota.per_second:,.0f} {quota.call} allowed in us-east-1. {quota.note}".strip(),
-            conditions={"load": load, **conditions},
-        )
-        for load, calls, conditions in loads
-    ]
+    figures = [_share(contender, calls, quota, quota.per_second, {"load": load, **held}) for load, calls, held in loads]
+    if quota.paid:
+        figures += [
+            _share(contender, calls, quota, quota.paid, {"load": f"{load}, {quota.switch} paid for", **held})
+            for load, calls, held in loads
+        ]
+    return figures
+
+
+def _share(contender: str, calls: float, quota: Quota, most: float, conditions: dict[str, float | str]) -> Measurement:
+    note = f"{calls:g} calls a second, {most:,.0f} {quota.call} allowed in us-east-1. {quota.note}".strip()
+    share = round(calls / most, 4)
+    return Measurement(
+        Dimension.THROTTLING,
+        contender,
+        _NAME,
+        share,
+        "of the quota",
+        Tag.COMPUTED,
+        quota.source,
+        note=note,
+        conditions=conditions,
+    )
