@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.simulators.certificates import DAY
+from tests.simulators.losing_answers import LosesAnswers, Lost, running
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
 LOST, TIMEOUT, GONE = "lost", "time-out", "gone"
-
-
-class Lost(ConnectionError):
-    """Ends the conversation in place of an answer."""
 
 
 class Door:
@@ -71,16 +68,8 @@ class Door:
         return answer
 
 
-class _Handler(Handler):
-    def run_wsgi(self) -> None:
-        try:
-            super().run_wsgi()
-        except Lost:
-            self.close_connection = True
-
-    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - its shape
-        """A `Lost` comes by here."""
-        self.close_connection = True
+class _Handler(LosesAnswers, Handler):
+    """The demo's, and an answer may get lost."""
 
 
 class ServedKeys:
@@ -128,16 +117,11 @@ def served_keys(
     """
     door = Door(api)
     server = make_server(HOST, 0, door, threaded=True, request_handler=_Handler)
-    server.daemon_threads = True
     if tls:
         _behind_tls(server, authority.server(certificate_of, ends))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     url = f"{'https' if tls else 'http'}://{HOST}:{server.server_port}"
-    try:
-        yield ServedKeys(api, door, url, str(authority.certificate_file))
-    finally:
-        door.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(server):
+        try:
+            yield ServedKeys(api, door, url, str(authority.certificate_file))
+        finally:
+            door.over.set()

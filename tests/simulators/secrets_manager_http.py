@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from tests.simulators.losing_answers import LosesAnswers, Lost, running
 from tests.simulators.secrets_manager import HOME, Refusal
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from tests.simulators.secrets_manager import SimulatedSecretsManager
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/(?:secretsmanager|ssm)/aws4_request")
-
-
-class Lost(ConnectionError):
-    """Ends the conversation in place of an answer."""
 
 
 class Door:
@@ -62,20 +58,10 @@ class Door:
         return self._service.call(operation, json.loads(request.get_data() or b"{}"), scope[1])
 
 
-class _Handler(WSGIRequestHandler):
+class _Handler(LosesAnswers):
     protocol_version = "HTTP/1.1"  # so that clients keep their connections
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None: ...
-
-    def run_wsgi(self) -> None:
-        try:
-            super().run_wsgi()
-        except Lost:
-            self.close_connection = True
-
-    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - its shape
-        """A `Lost` comes by here, as do clients that went away: nothing is left to say to either."""
-        self.close_connection = True
 
 
 class Served:
@@ -112,12 +98,5 @@ def served(service: SimulatedSecretsManager) -> Iterator[Served]:
     """Serve until the block is left."""
     door = Door(service)
     server = make_server("127.0.0.1", 0, door, threaded=True, request_handler=_Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield Served(service, door, f"http://127.0.0.1:{server.server_port}")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
