@@ -110,6 +110,7 @@ def test_the_sliders_sum_as_the_calculator_does(moved: dict[str, int], opened: C
     even = cost.break_even(scenarios["vault-ec2"], scenarios["secretsmanager"], at)
     assert page.locator("#even").get_attribute("data-secrets") == ("never" if even is None else str(even))
     assert page.locator("#curves path").count() == len(costs)
+    assert page.locator(".keys li").count() == len(costs)
 
 
 def test_a_slider_is_moved_by_keys_and_says_its_value(opened: Callable[..., Page]) -> None:
@@ -122,6 +123,8 @@ def test_a_slider_is_moved_by_keys_and_says_its_value(opened: Callable[..., Page
     assert slider.get_attribute("aria-valuetext") == "100"
     assert page.locator("#output-secrets").inner_text() == "100"
     assert shown(page)["secretsmanager"] == pytest.approx(before["secretsmanager"] + 50 * 3 * 0.40)
+    page.locator("#slider-in_vpc").press("ArrowLeft")
+    assert page.locator("#output-in_vpc").inner_text() == "no"
     page.get_by_role("button", name="Back to where they were").press("Enter")
     expect(page.locator("#output-secrets")).to_have_text("50")
     assert shown(page) == before
@@ -165,9 +168,9 @@ def test_all_text_has_contrast_enough(scheme: str, width: int, opened: Callable[
     assert found["poor"] == []
 
 
-@pytest.mark.parametrize(("name", "width", "scheme"), [("light", 1200, "light"), ("dark", 1200, "dark"), ("phone", 375, "light")])
+@pytest.mark.parametrize(("name", "width", "scheme"), [("light", 1200, "light"), ("dark", 1200, "dark"), ("phone", 320, "light")])
 def test_nothing_is_cut_off(name: str, width: int, scheme: str, opened: Callable[..., Page]) -> None:
-    """At a phone's 375 px and on a desk the page never scrolls sideways, and pictures of it are left for people to look at."""
+    """From 320 px (WCAG 2.2, 1.4.10) to a desk the page never scrolls sideways; pictures of it are left for people to look at."""
     page = opened(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -192,15 +195,61 @@ def test_every_link_inside_the_page_ends_at_an_element_and_at_its_data(opened: C
         resolve(embedded, pointer)
 
 
-def test_a_verdicts_figure_is_one_click_from_its_data(opened: Callable[..., Page]) -> None:
-    """Clicking the figure of the first verdict shows the row that has it."""
-    page = opened()
+@pytest.mark.parametrize("width", [360, 1440])
+def test_a_verdicts_figure_is_one_click_from_its_data(width: int, opened: Callable[..., Page]) -> None:
+    """Clicking the figure of the first verdict opens the list that has it, and brings it and what it is of into sight."""
+    page = opened(viewport={"width": width, "height": 740}, reduced_motion="reduce")
     link = page.locator(".verdicts .figure a").first
     figure, pointer = link.inner_text(), (link.get_attribute("href") or "")[1:]
     link.click()
-    expect(page.locator(":target")).to_be_visible()
+    expect(page.locator(":target")).to_be_in_viewport()
+    expect(page.locator("tr:has(:target) th")).to_be_in_viewport(ratio=0.99)
     assert figure in page.evaluate("document.querySelector(':target').textContent")
     assert pointer == page.evaluate("document.querySelector(':target').id")
+
+
+def test_an_address_that_leads_nowhere_breaks_nothing(opened: Callable[..., Page]) -> None:
+    """A link that was cut within a letter's code still opens a page whose sliders and buttons work."""
+    page = opened()
+    page.goto(f"{page.url}#%E0%A4%A")
+    page.reload()
+    assert page.locator("#curves path").count() > 0
+
+
+def test_a_plots_scale_is_in_sight_beside_each_of_its_rows(opened: Callable[..., Page]) -> None:
+    """Wherever one is in a long plot its scale stands on top: as wide as its strips, no label upon another, on a phone too."""
+    page = opened(reduced_motion="reduce")
+    for width in (360, 768, 1440):
+        page.set_viewport_size({"width": width, "height": 740})
+        for plot in page.locator("table.plot").all():
+            plot.locator("tbody tr").last.scroll_into_view_if_needed()
+            axis, strip = plot.locator(".axis"), plot.locator(".strip").last
+            expect(axis).to_be_in_viewport()
+            over, under = axis.bounding_box(), strip.bounding_box()
+            assert over is not None
+            assert under is not None
+            assert (over["x"], over["width"]) == pytest.approx((under["x"], under["width"]), abs=1)
+            sides = axis.evaluate(
+                "axis => [...axis.querySelectorAll('text')].map(one => one.getBoundingClientRect())"
+                ".map(one => [one.left, one.right])"
+            )
+            assert len(sides) > 1
+            assert all(right < left for (_, right), (left, _) in pairwise(sides)), (width, sides)
+            assert over["x"] - 1 <= sides[0][0]
+            assert sides[-1][1] <= over["x"] + over["width"] + 1
+
+
+def test_on_paper_the_verdicts_figures_are_there_in_black(opened: Callable[..., Page]) -> None:
+    """Paper opens no list, and has no dark ground: what a verdict rests on is printed, in dark letters, and closed again."""
+    page = opened(color_scheme="dark")
+    closed = "document.querySelectorAll('#verdicts details:not([open])').length"
+    before = page.evaluate(closed)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert (before > 0, page.evaluate(closed)) == (True, 0)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == before
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 33, 39)"
 
 
 @pytest.mark.parametrize(("button", "form"), [("save-json", "json"), ("save-csv", "csv")])

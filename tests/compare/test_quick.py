@@ -15,6 +15,7 @@ import pytest
 
 from vaultgate_ops.compare.contenders import CATALOGUE, STORES, VAULTS
 from vaultgate_ops.compare.journal import RESULT
+from vaultgate_ops.compare.report import names
 from vaultgate_ops.compare.result import NEVER, SCHEMA_FILE, Dimension, Result, load
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def test_everything_is_measured_in_one_quick_run(tmp_path: Path) -> None:
     said = (Dimension.THROTTLING, "share_of_quota"), (Dimension.LEAK, "unnoticed")
     assert not [one for one in result.measurements if one.value is None and (one.dimension, one.name) not in said]
     assert not re.search(r"hvs\.|AKIA|ASIA|v-aws-", text), "a token, a key or a user of the run"
+
+    assert not [one.name for one in result.measurements if "_" in one.name and names.name(one.name) == one.name.replace("_", " ")]
 
     every = sorted(ran)
     vaults = [one for one in every if one.startswith(VAULTS)]

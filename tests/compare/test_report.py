@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from tests.compare.documents import measured, whole
 
 from vaultgate_ops.compare import prices, readings, report, result
-from vaultgate_ops.compare.report import markdown, page, words
+from vaultgate_ops.compare.report import chosen, markdown, names, page, plots, terminal, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,12 +116,12 @@ def test_no_text_gets_out_of_its_place(text: str) -> None:
     document = {**SMALL, "measurements": [{**one, "note": text} for one in SMALL["measurements"]]}
     rows = [line for line in markdown.as_markdown(document).splitlines() if line.startswith("|") and "no figure" in line]
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} == {3}
-    assert not re.search(r"(?<!\\)<", "".join(rows))
+    assert not re.search(r"(?<!\\)<", "".join(rows).replace("<br>", ""))  # ours, between figures; that of others is escaped
     table = list(csv.reader(io.StringIO(words.as_csv(document), newline="")))
     assert {len(row) for row in table} == {13}
     assert table[1][9] in {text, f"'{text}"}
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in table for cell in row)
-    assert all(letter.isprintable() or letter == "\n" for letter in words.as_lines(document))
+    assert all(letter.isprintable() or letter == "\n" for letter in terminal.as_lines(document))
 
 
 def test_no_number_stands_without_its_tag() -> None:
@@ -128,7 +129,7 @@ def test_no_number_stands_without_its_tag() -> None:
     found = Elements(page.render(whole())).figures
     assert len(found) > 500
     assert all(inside == "figure" and re.search("measured-here|computed|published", tag) for inside, tag in found)
-    for line in words.as_lines(whole()).splitlines():
+    for line in terminal.as_lines(whole()).splitlines():
         assert (
             not re.search(r": [$\d]", line) or line.startswith("Made") or re.search(r"\((measured here|computed|published)", line)
         ), line
@@ -143,6 +144,95 @@ def test_what_is_published_shows_its_day_and_its_place() -> None:
     assert words.tag(one) == "published 2026-01-02, example.org"
     rendered = page.render(document)
     assert '2026-01-02, <a href="https://example.org/made-up" rel="noreferrer">source</a>' in rendered
+
+
+def test_a_verdict_that_rests_on_what_is_published_shows_day_and_place_too() -> None:
+    """In each format, beside each figure of each verdict; and what a store can do is an answer, as in the matrix."""
+    document = whole()
+    rendered = page.render(document)
+    verdicts = rendered[rendered.index('<section id="verdicts"') : rendered.index('<section id="plots"')]
+    rows = [line for line in markdown.as_markdown(document).splitlines() if "(rule " in line]
+    for text, dated in (
+        (verdicts, r'\d{4}-\d\d-\d\d, <a href="https://[^"]+" rel="noreferrer">source</a></span>'),
+        ("\n".join(rows), r"\d{4}-\d\d-\d\d, [\w.-]+\)"),
+        (terminal.as_lines(document), r"\d{4}-\d\d-\d\d, [\w.-]+\)"),
+    ):
+        published = re.findall(r"(?:\(|class=\"tag published\">)published", text)
+        assert published
+        assert len(re.findall(rf"published {dated}", text)) == len(published)
+        assert not re.search(r">(full|none)<|: (full|none) \(", text)
+
+
+def test_where_nearly_all_are_as_good_those_that_are_not_are_named() -> None:
+    """Six names chosen of seven hide the one that matters; a store that was never asked is not said to be as good."""
+    document = whole()
+    verdict = next(one for one in document["verdicts"]["verdicts"] if len(one["cells"]) == len(document["stores"]))
+    cells = [{**cell, "wins": cell["subject"] != "env"} for cell in verdict["cells"]]
+    verdict = {**verdict, "choose": ["some"], "cells": cells}
+    assert chosen.in_words(document, verdict) == "any but Environment variable"
+    assert chosen.in_words({**document, "stores": {**document["stores"], "new": "A new one"}}, verdict).count(" or ") == 5
+    verdict["cells"] = [{**cell, "value": cell["value"] if cell["subject"] != "env" else None} for cell in cells]
+    assert chosen.in_words(document, verdict).count(" or ") == 5
+    assert chosen.in_words(document, {**verdict, "choose": [], "why": "no difference"}) == "no difference"
+
+
+def test_the_others_of_a_verdict_are_summed_up_where_they_can_be() -> None:
+    """From where to where, with the tag of all; not over units, and not where the rule leaves some of them out."""
+    document = whole()
+    verdict = {"rule": "/rule"}
+    cells = [{"value": value, "unit": "ms", "tag": "measured-here"} for value in (7, None, 5.0)]
+    document["rule"] = {"able": None}
+    assert chosen.spread(document, verdict, cells) == {"low": 5.0, "high": 7, "unit": "ms", "tag": "measured-here"}
+    for odd in ({"unit": "s"}, {"tag": "computed"}, {"value": "never"}, {"value": True}):
+        assert chosen.spread(document, verdict, [*cells, {**cells[0], **odd}]) is None
+    document["rule"] = {"able": "rotation"}
+    assert chosen.spread(document, verdict, cells) is None
+    assert chosen.spread(document, verdict, []) is None
+
+
+def test_a_terminals_first_screen_has_every_verdict() -> None:
+    """80 columns, before any figure: what to choose, when; the figures follow."""
+    head = terminal.as_lines(whole()).split("The figures of each")[0].splitlines()
+    assert len(head) <= 60
+    assert all(len(line) <= 80 for line in head)
+    left = " ".join(" ".join(line[:32] for line in head).split())
+    right = " ".join(" ".join(line[34:] for line in head).split())
+    for one in whole()["verdicts"]["verdicts"]:
+        assert one["when"] in right
+        assert (chosen.in_words(whole(), one) if one["choose"] else f"({one['state']})") in left
+
+
+def test_a_plots_scale_stands_where_its_lines_are() -> None:
+    """Each label is at the share of the width where the strips have the line of this power of ten; time has round seconds."""
+    of = {plot["id"]: plot for plot in plots.plots(whole())}
+    for plot in of.values():
+        places = [float(x) for x in re.findall(r'<text x="([\d.]+)%"', plot["axis"])]
+        assert places == sorted(places)
+        assert len(places) > 1
+    lines = {round(float(x) / 10, 1) for x in re.findall(r'class="grid" x1="([\d.]+)"', of["latency-warm"]["rows"][0]["strip"])}
+    labels = {round(float(x), 1) for x in re.findall(r'<text x="([\d.]+)%"', of["latency-warm"]["axis"])}
+    assert labels - {0.0, 100.0} <= lines
+    assert ">0 s<" in of["rotation-careful"]["axis"]
+    assert {"careful", "trusting"} <= {name.removeprefix("rotation-") for name in of}
+
+
+def test_the_page_says_on_what_machine_and_how_to_repeat_it() -> None:
+    """Facts with their units, and commands that can be typed."""
+    rendered = page.render(whole())
+    assert '<th scope="row">memory</th><td>4,096 MB</td>' in rendered
+    assert "<code>make compare</code>" in rendered
+    assert "<code>vaultgate compare --target aws</code>" in rendered
+
+
+def test_a_short_name_that_nobody_put_into_words_is_still_written() -> None:
+    """A result of tomorrow is read by today's report."""
+    assert names.name("warm_p99") == "warm read, 99th percentile"
+    assert names.name("login_after_revoke_lease") == "logging in, after its lease is revoked"
+    assert names.name("login_after_new_thing") == "logging in, after new thing"
+    assert names.name("new_thing") == "new thing"
+    document = copy.deepcopy(whole())
+    document["machine"] = {"load_before": 0.5, "new_fact": "x"}
+    assert list(names.facts(document))[:2] == ["load before, mean of a minute", "new fact"]
 
 
 def test_an_address_that_is_none_is_not_linked() -> None:
@@ -207,6 +297,11 @@ def test_what_could_not_be_had_is_said_in_words() -> None:
         (99.951, "us", "100 us"),
         (18992.4, "us", "19 ms"),
         (273.565, "USD", "$273.56"),
+        (2_500_000, "us", "2.5 s"),
+        (1, "requests", "1 request"),
+        (0.01, "of the quota", "0.01 of the quota"),
+        (2.5, "of the quota", "2.5 times the quota"),
+        (1.0, "yes/no", "yes"),
         (True, "", "yes"),
         ("never", "s", "never"),
     ],
@@ -233,7 +328,7 @@ def test_a_measured_time_says_of_how_many_samples_it_is_and_never_says_its_horiz
     assert words.stated({**time, "tag": "computed"}) == "5 ms (computed)"
     never = {**time, "value": result.NEVER, "unit": "s", "conditions": {"horizon_s": 1.5}}
     assert words.stated(never) == "never within 1.5 s (measured here)"
-    for form in (markdown.as_markdown(whole()), words.as_lines(whole())):
+    for form in (markdown.as_markdown(whole()), terminal.as_lines(whole())):
         assert re.search(r"never within \d", form)
         assert not re.search(r"never \(", form)
         assert re.search(r"\d ms \(measured here, [\d,]+ samples?\)", form)

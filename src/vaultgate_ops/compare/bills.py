@@ -108,7 +108,7 @@ VARIABLES: Final = (
         10,
         "assumed: nobody publishes it, and loopback's is not AWS's. Measure yours with --target aws",
     ),
-    Variable("in_vpc", "Functions are in a VPC without a NAT gateway (1) or not (0)", "", (0.0, 1.0), 1),
+    Variable("in_vpc", "Functions are in a VPC without a NAT gateway", "yes/no", (0.0, 1.0), 1),
     Variable(
         "upkeep_usd",
         "What running Vault costs you in work",

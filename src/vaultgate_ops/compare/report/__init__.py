@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from vaultgate_ops.compare.report import markdown, page, words
+from vaultgate_ops.compare.report import markdown, page, terminal, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ FORMATS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "markdown": markdown.as_markdown,
     "json": lambda document: json.dumps(document, indent=2, allow_nan=False) + "\n",
     "csv": words.as_csv,
-    "terminal": words.as_lines,
+    "terminal": terminal.as_lines,
 }
 """What makes each; each takes a document with its readings."""
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from vaultgate_ops.compare.report import words
+from vaultgate_ops.compare.report import chosen, names, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+_LINE: Final = "<br>"
+"""A new line within a cell; GitHub and most others know no other."""
 
 HEAD: Final = """# The comparison
 
@@ -49,7 +52,7 @@ def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
     yield from (_md(f"Made {made}, mode {document['mode']}, target {document['target']}."), "")
     if document["target"] == "local":
         yield from (words.LOOPBACK, "")
-    yield from _table(["choose", "when", "because"], [_verdict_row(one) for one in judged["verdicts"]])
+    yield from _table(["choose", "when", "because"], [_verdict_row(document, one) for one in judged["verdicts"]])
     yield from ("", "### Rules", "")
     for rule in judged["rules"]:
         yield f"- {_md(rule['id'])}: {_md(rule['text'])}"
@@ -59,7 +62,7 @@ def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
             if one["dimension"] == dimension:
                 of.setdefault(one["contender"], []).append(_said(one))
         if of:
-            rows = [[_md(words.title_of(document, contender)), "; ".join(said)] for contender, said in of.items()]
+            rows = [[_md(words.title_of(document, contender)), _LINE.join(said)] for contender, said in of.items()]
             yield from ("", f"### {title}", "", *_table(["of", "figures"], rows))
     yield from ("", "### Cost a month", "", *_costs(document["cost"]))
     yield from ("", "### What each can do", "", *_features(document["features"]))
@@ -67,24 +70,26 @@ def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
     if absent:
         rows = [[_md(words.title_of(document, one["id"])), _md(one["why_not"])] for one in absent]
         yield from ("", "### What could not run", "", *_table(["contender", "why"], rows))
-    facts = {**document["machine"], **document["versions"]}
+    facts = names.facts(document)
     yield from ("", "### Machine", "", *_table(["fact", "value"], [[_md(key), _md(value)] for key, value in facts.items()]))
 
 
 def _said(one: Mapping[str, Any]) -> str:
     """A measurement in one go: what, under what, how much, and where from."""
-    held = f" at {words.conditions(one)}" if one["conditions"] else ""
-    return _md(f"{words.name(one['name'])}{held}: {words.stated(one)}")
+    held = f" ({words.conditions(one)})" if one["conditions"] else ""
+    return _md(f"{names.name(one['name'])}{held}: {words.stated(one)}")
 
 
-def _verdict_row(one: Mapping[str, Any]) -> list[str]:
-    chosen = ", ".join(cell["store_title"] for cell in one["cells"] if cell["wins"]) if one["choose"] else one["why"]
-    cells = "; ".join(
-        f"{'**' if cell['wins'] and one['choose'] else ''}{_md(cell['title'])}{'**' if cell['wins'] and one['choose'] else ''}:"
-        f" {_md(words.stated(cell))}"
-        for cell in one["cells"]
-    )
-    return [_md(chosen), f"{_md(one['when'])} (rule {_md(one['id'])})", cells]
+def _verdict_row(document: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
+    """What is chosen, when, and the figures: those that are chosen first."""
+    cells = sorted(chosen.cells(document, one), key=lambda cell: not cell["wins"])
+    because = [_because(cell, wins=bool(one["choose"]) and cell["wins"]) for cell in cells]
+    return [_md(chosen.in_words(document, one)), f"{_md(one['when'])} (rule {_md(one['id'])})", _LINE.join(because)]
+
+
+def _because(cell: Mapping[str, Any], *, wins: bool) -> str:
+    around = "**" if wins else ""
+    return f"{around}{_md(cell['title'])}{around}: {_md(words.stated(cell))}"
 
 
 def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
@@ -127,7 +132,7 @@ def _cell(cell: Mapping[str, Any]) -> str:
     """What a store can do, and what backs it: a test of this repository, or an address, and neither is others' text."""
     source = cell["source"]
     backed = f"`{source['test']}`" if "test" in source else f"[{words.tag(cell)}]({source['url']})"
-    said = ": ".join(filter(None, (cell["can"], cell["text"])))
+    said = ": ".join(filter(None, (chosen.CAN[cell["can"]], cell["text"])))
     return f"{_md(said)} ({backed})"
 
 

@@ -33,6 +33,7 @@
 
   const usd = (value) => value.toLocaleString("en-US", { style: "currency", currency: "USD" });
   const plain = (value) => value.toLocaleString("en-US", { maximumSignificantDigits: 6 });
+  const said = (value, unit) => (unit === "yes/no" ? (value ? "yes" : "no") : `${plain(value)} ${unit}`.trim());
   const sliders = [...document.querySelectorAll("input[data-variable]")];
   const variables = Object.fromEntries(cost.variables.map((one) => [one.id, one]));
   const stop = (slider) => variables[slider.dataset.variable].stops[Number(slider.value)];
@@ -48,7 +49,7 @@
   const CHEAPEST = 1;
   const draw = (at) => {
     const [width, height] = [drawing.clientWidth || 640, drawing.clientHeight || 352];
-    const [left, right, top, bottom] = [64, 12, 12, 36];
+    const [left, right, top, bottom] = [64, 12, 28, 36];
     const stops = variables.secrets.stops;
     const reach = (list) => Math.log10(list[list.length - 1] / list[0]);
     const x = (secrets) => left + ((width - left - right) * Math.log10(secrets / stops[0])) / reach(stops);
@@ -59,6 +60,7 @@
     const y = (value) => height - bottom - ((height - top - bottom) * Math.log10(Math.max(value, CHEAPEST))) / decades;
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     drawing.replaceChildren(...drawing.querySelectorAll("title, desc"));
+    drawing.append(make("text", { x: 0, y: 12 }, "USD a month"));
     for (let power = 0; power <= decades; power += 1) {
       const level = y(10 ** power);
       drawing.append(make("line", { class: "grid", x1: left, x2: width - right, y1: level, y2: level }));
@@ -81,7 +83,7 @@
     const at = setting();
     for (const slider of sliders) {
       const variable = variables[slider.dataset.variable];
-      const words = `${plain(stop(slider))} ${variable.unit}`.trim();
+      const words = said(stop(slider), variable.unit);
       document.getElementById(`output-${variable.id}`).textContent = words;
       slider.setAttribute("aria-valuetext", words);
     }
@@ -109,7 +111,7 @@
     even.textContent =
       from === null
         ? `${second.title} never costs what ${first.title} does, as set above.`
-        : `From ${plain(from)} secrets in each environment, ${second.title} costs at least what ${first.title} does, as set above (computed).`;
+        : `${from === 0 ? "With any number of" : `From ${plain(from)}`} secrets in each environment, ${second.title} costs at least what ${first.title} does, as set above (computed).`;
     draw(at);
   };
 
@@ -121,14 +123,24 @@
   document.getElementById("without-script").remove();
   show();
 
-  // A figure's link leads into a list that may be closed.
+  // A figure's link leads into a list that may be closed, to a cell whose row says what it is of.
   const reveal = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.querySelector(":target");
     for (let here = target; here; here = here.parentElement) if (here.tagName === "DETAILS") here.open = true;
-    if (target) target.scrollIntoView();
+    if (!target) return;
+    (target.closest("tr") ?? target).scrollIntoView();
+    target.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
   addEventListener("hashchange", reveal);
   reveal();
+
+  // On paper nothing can be opened: the verdicts' figures are printed, the long list at the end only where a reader opened it.
+  const closed = () => [...document.querySelectorAll(".legend:not([open]), #verdicts details:not([open])")];
+  addEventListener("beforeprint", () => {
+    const opened = closed();
+    for (const one of opened) one.open = true;
+    addEventListener("afterprint", () => opened.forEach((one) => (one.open = false)), { once: true });
+  });
 
   const save = (button, name, kind, text) => {
     document.getElementById(button).addEventListener("click", () => {

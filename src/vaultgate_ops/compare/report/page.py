@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 from markupsafe import Markup
 
-from vaultgate_ops.compare.report import plots, words
+from vaultgate_ops.compare.report import chosen, names, plots, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def render(document: Mapping[str, Any]) -> str:
     environment.filters.update(
         figure=words.figure,
         number=words.number,
-        name=words.name,
+        name=names.name,
         moment=words.moment,
         price=words.price,
         conditions=words.conditions,
@@ -55,7 +55,13 @@ def render(document: Mapping[str, Any]) -> str:
         loopback=words.LOOPBACK,
         plots=plots.plots(document),
         title_of=lambda contender: words.title_of(document, contender),
-        resolved=lambda pointer: resolve(document, pointer),
+        resolved=lambda pointer: chosen.resolve(document, pointer),
+        cells=lambda verdict: chosen.cells(document, verdict),
+        choice=lambda verdict: chosen.choice(document, verdict),
+        spread=lambda verdict, some: chosen.spread(document, verdict, some),
+        can=chosen.CAN,
+        facts=names.facts(document),
+        repeat=words.REPEAT,
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
         style=Markup(style),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
@@ -69,19 +75,6 @@ def embedded(value: object) -> Markup:
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return Markup(text)  # noqa: S704 - escaped above
-
-
-def resolve(document: object, pointer: str) -> Any:
-    """What a JSON pointer (RFC 6901) points at.
-
-    Raises:
-        KeyError, IndexError, ValueError: nothing.
-    """
-    here: Any = document
-    for token in pointer.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
-        here = here[int(key)] if isinstance(here, list) else here[key]
-    return here
 
 
 def _text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A figure in words, a document as CSV and as lines for a terminal.
+"""A figure in words, and a document as CSV.
 
 Rules: pure. No number leaves here without its tag, and no published one without its day and place. What could not be had is
 said in words, never as 0 or a dash. Text of others is escaped for what it goes into.
@@ -11,21 +11,21 @@ import datetime as dt
 import io
 import json
 import math
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from vaultgate_ops.compare.report import names
 from vaultgate_ops.compare.result import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 TAGS: Final = {"measured-here": "measured here", "computed": "computed", "published": "published"}
 MEANINGS: Final = {
-    "measured-here": "seen on the machine named below, in this comparison or in the test that is named",
-    "computed": "follows from measured or published figures by a formula that is shown",
-    "published": "somebody else's figure, with the day it was read and where",
+    "measured-here": "on the machine named below, in this comparison or in the test that is named",
+    "computed": "from measured or published figures, by a formula that is shown",
+    "published": "somebody else's, with the day it was read and where",
 }
 DIMENSIONS: Final = {
     "cold_start": "Cold start",
@@ -38,9 +38,18 @@ DIMENSIONS: Final = {
     "throttling": "Throttling",
 }
 LOOPBACK: Final = (
-    "Times were taken on one machine's loopback. They compare ways of reading with each other on that machine."
-    " They are not AWS's times."
+    "Vault and the database are real, AWS's stores are emulated, and times were taken on one machine's loopback."
+    " They compare ways of reading with each other on that machine. They are not AWS's times."
 )
+REPEAT: Final = {
+    "make compare": "everything again, from nothing: a stack of its own, about a quarter of an hour on 2 cores",
+    "make compare QUICK=1": "the same with fewer samples, in about a minute",
+    "vaultgate compare --from result.json --prices mine.yaml": "this result with your prices; nothing is measured",
+    "vaultgate compare --target aws": "with AWS's stores in an account of yours; says what it makes and costs, and asks first",
+}
+"""Commands, and what each does."""
+_NAMED: Final = frozenset({"application", "policy"})
+_COUNTED: Final = frozenset({"requests", "calls", "secrets"})
 _TIMES: Final = frozenset({"us", "ms", "s"})
 _SMALL: Final = 0.001
 _THOUSAND: Final = 1000
@@ -52,13 +61,22 @@ def figure(value: object, unit: str = "") -> str:
         return "no figure"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        if unit.startswith("USD"):
-            return f"${value:,.2f}{unit.removeprefix('USD')}"
-        if unit == "us" and value >= _THOUSAND:
-            return f"{number(value / _THOUSAND)} ms"
-        return f"{number(value)} {unit}".strip()
-    return str(value)
+    return _amount(value, unit) if isinstance(value, int | float) else str(value)
+
+
+def _amount(value: float, unit: str) -> str:
+    """A number as its unit wants it."""
+    if unit.startswith("USD"):
+        return f"${value:,.2f}{unit.removeprefix('USD')}"
+    if unit == "yes/no":
+        return figure(bool(value))
+    if unit == "of the quota" and value >= 1:
+        unit = "times the quota"
+    elif unit == "us" and value >= _THOUSAND:
+        value, unit = (value / _THOUSAND, "ms") if value < _THOUSAND**2 else (value / _THOUSAND**2, "s")
+    elif unit in _COUNTED and value == 1:
+        unit = unit.removesuffix("s")
+    return f"{number(value)} {unit}".strip()
 
 
 def number(value: float) -> str:
@@ -107,12 +125,6 @@ def _horizon(cell: Mapping[str, Any]) -> str:
     return "" if waited is None else f" within {number(waited)} s"
 
 
-def name(words: str) -> str:
-    """A measurement's name as people write it."""
-    text = words.replace("_", " ")
-    return re.sub(r"\bp(\d\d)\b", lambda found: f"{found[1]}th percentile" if found[1] != "50" else "median", text)
-
-
 def moment(made: str) -> str:
     """An instant for people, in UTC; what is no instant stays as it is."""
     try:
@@ -122,16 +134,8 @@ def moment(made: str) -> str:
 
 
 def conditions(one: Mapping[str, Any]) -> str:
-    """What a figure holds under."""
-    held = one["conditions"]
-    return ", ".join(f"{name(key.removesuffix('_s').removesuffix('_per'))} {figure(held[key], _unit(key))}" for key in held)
-
-
-def _unit(key: str) -> str:
-    """The unit that a name carries."""
-    if key.endswith("_per_s"):
-        return "a second"
-    return "s" if key.endswith("_s") else ""
+    """What a figure holds under, but for what its name says."""
+    return ", ".join(names.condition(key, figure(value)) for key, value in one["conditions"].items() if key not in _NAMED)
 
 
 def title_of(document: Mapping[str, Any], contender: str) -> str:
@@ -162,34 +166,3 @@ def as_csv(document: Mapping[str, Any]) -> str:
 
 def _harmless(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def as_lines(document: Mapping[str, Any]) -> str:
-    """The verdicts for a terminal: plain lines, no control characters of others."""
-    return "\n".join(_plain(line) for line in _lines(document)) + "\n"
-
-
-def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Made {moment(document['made'])}, mode {document['mode']}, target {document['target']}"
-    if document["target"] == "local":
-        yield LOOPBACK
-    for one in document["verdicts"]["verdicts"]:
-        yield ""
-        if one["choose"]:
-            yield f"Choose {' or '.join(cell['store_title'] for cell in one['cells'] if cell['wins'])}"
-            yield f"  when {one['when']}"
-        else:
-            yield f"When {one['when']}"
-            yield f"  {one['why']}"
-        for cell in one["cells"]:
-            mark = "*" if cell["wins"] and one["choose"] else " "
-            yield f"  {mark} {cell['title']}: {stated(cell)}"
-        yield f"    rule {one['id']}"
-    yield ""
-    for one in document["contenders"]:
-        if not one["ran"]:
-            yield f"not measured: {one['id']}: {one['why_not']}"
-
-
-def _plain(text: str) -> str:
-    return "".join(letter for letter in text if letter.isprintable())

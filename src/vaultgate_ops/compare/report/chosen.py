@@ -1,0 +1,82 @@
+"""A verdict in words: what it chooses, and its figures with where each comes from.
+
+Rules: pure; nothing is judged here. A verdict's cell has the source of the figure that its pointer leads to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CAN: Final = {"full": "yes", "partly": "partly", "none": "no"}
+"""How far a store can do something, in an answer."""
+_MANY: Final = 3
+_FEW: Final = 2
+
+
+def resolve(document: object, pointer: str) -> Any:
+    """What a JSON pointer (RFC 6901) points at.
+
+    Raises:
+        KeyError, IndexError, ValueError: nothing.
+    """
+    here: Any = document
+    for token in pointer.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        here = here[int(key)] if isinstance(here, list) else here[key]
+    return here
+
+
+def cells(document: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A verdict's cells, each with its ``source``; what a row of the matrix says is an answer: yes, partly, no."""
+    return [_sourced(document, cell) for cell in verdict["cells"]]
+
+
+def _sourced(document: Mapping[str, Any], cell: Mapping[str, Any]) -> dict[str, Any]:
+    kind = cell["pointer"].split("/")[1]
+    if kind == "features":
+        return {**cell, "source": resolve(document, cell["pointer"])["source"], "value": CAN[cell["value"]]}
+    if kind == "measurements":
+        return {**cell, "source": resolve(document, cell["pointer"].removesuffix("/value"))["source"]}
+    return {**cell, "source": None}
+
+
+def choice(document: Mapping[str, Any], verdict: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """What is chosen: words before the titles, and the titles, to be joined by "or".
+
+    Where nearly all stores are as good, those that are not are what a reader looks for: ``("any but", [those])``. No titles where
+    nothing is chosen.
+    """
+    if not verdict["choose"]:
+        return "", []
+    wins = [cell["store_title"] for cell in verdict["cells"] if cell["wins"]]
+    rest = [cell for cell in verdict["cells"] if not cell["wins"]]
+    everybody = {cell["subject"] for cell in verdict["cells"]} >= document["stores"].keys()
+    if everybody and len(wins) > _MANY and len(rest) <= _FEW and all(cell["value"] is not None for cell in rest):
+        return "any but", [cell["store_title"] for cell in rest]
+    return "", wins
+
+
+def in_words(document: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
+    """The choice in one go; the reason where there is none."""
+    before, titles = choice(document, verdict)
+    return f"{before} {' or '.join(titles)}".strip() or str(verdict["why"])
+
+
+def spread(document: Mapping[str, Any], verdict: Mapping[str, Any], some: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """From where to where the figures of some cells go, where they are of one kind.
+
+    Returns:
+        ``{"low", "high", "unit", "tag"}``; None for none, for figures that aren't all numbers of one unit and tag,
+        and for a rule that lets only some of them count.
+    """
+    rule = resolve(document, verdict["rule"])
+    figures = [cell for cell in some if cell["value"] is not None]
+    kinds = {(cell["unit"], cell["tag"]) for cell in figures}
+    numbers = [cell["value"] for cell in figures if type(cell["value"]) in {int, float}]
+    if rule["able"] is not None or len(kinds) != 1 or len(numbers) != len(figures):
+        return None
+    [(unit, tag)] = kinds
+    return {"low": min(numbers), "high": max(numbers), "unit": unit, "tag": tag}
