@@ -71,6 +71,22 @@ def test_each_rule_names_a_figure_of_the_made_up_result() -> None:
     assert len({rule.id for rule in verdicts.load()}) == len(verdicts.load())
 
 
+def test_every_rule_decides_on_a_whole_result() -> None:
+    """A rule that a complete comparison leaves open can never tell a reader anything."""
+    assert [one["id"] for one in whole()["verdicts"]["verdicts"] if one["state"] == "not decided"] == []
+
+
+def test_what_a_rule_leaves_out_does_not_count() -> None:
+    """A password that somebody changes at the database ends any copy: that says nothing about the store."""
+    made = document({"vault-kv.layer": 9, "ssm.boto3": 8, "env.plain": 7})
+    made["measurements"] += [{**one, "name": "warm_p98", "value": 0} for one in made["measurements"]]
+    source = {"dimension": "reads", "name": "warm_p9*", "without": "warm_p98"}
+    rule = verdicts.Rule("r", "w", source, "lowest")
+    [verdict] = verdicts.reading(made, [rule])["verdicts"]
+    assert (verdict["choose"], [cell["value"] for cell in verdict["cells"]]) == (["env"], [9, 8, 7])
+    assert "warm_p9* of reads, but warm_p98" in rule.in_words()
+
+
 def test_no_rule_names_a_winner() -> None:
     """A rule's data hold no id of a store or a scenario."""
     made = whole()
@@ -170,8 +186,8 @@ def test_without_figures_nothing_is_decided(figures: dict[str, object], says: st
 def test_a_feature_is_chosen_in_full_before_in_part() -> None:
     """A row of the matrix: whoever can do it in full wins over whoever can partly."""
     made = whole()
-    [verdict] = [one for one in made["verdicts"]["verdicts"] if one["id"] == "outside_aws"]
-    assert verdict["choose"] == ["vault"]
+    [verdict] = [one for one in made["verdicts"]["verdicts"] if one["id"] == "regions"]
+    assert verdict["choose"] == ["secretsmanager"]
 
 
 def test_an_unpublished_price_leaves_its_scenario_out_and_says_why() -> None:

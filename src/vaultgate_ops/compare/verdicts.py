@@ -62,7 +62,8 @@ class Rule:
             what = f'the row "{self.source["feature"]}" of the matrix'
         else:
             held = "".join(f", {name} {value}" for name, value in self.source.get("conditions", {}).items())
-            what = f"{self.source['name']} of {self.source['dimension']}{held}, the best way of reading each store"
+            but = f", but {self.source['without']}" if "without" in self.source else ""
+            what = f"{self.source['name']} of {self.source['dimension']}{but}{held}, the best of each store"
         if self.prefer == "true":
             return f"Take {what}. Chosen is where it is so in full; where it is so nowhere, where it is so in part."
         enough = "" if self.enough is None else f" Whatever is {self._bound()} {self.enough:g} is as good."
@@ -273,6 +274,7 @@ def _meant(one: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
     return (
         one["dimension"] == source["dimension"]
         and fnmatchcase(one["name"], source["name"])
+        and one["name"] != source.get("without")
         and all(one["conditions"].get(name) == value for name, value in held.items())
     )
 
