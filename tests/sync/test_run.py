@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import hvac
 import pytest
 from tests.bootstrap.answering import answering
+from tests.simulators.secrets_manager_direct import DirectClient
 from tests.simulators.secrets_manager_http import served
 from tests.sync.conftest import KEY, PARAMETER, PATH, SECRET, WHOLE, policy
 
 from vaultgate_ops.bootstrap.model import Hidden
 from vaultgate_ops.errors import Denied, Unreachable
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.sync import summary
-from vaultgate_ops.sync.model import Action, Entry, Fate, Kind, tags_of
+from vaultgate_ops.sync import lines, summary, unlisted
+from vaultgate_ops.sync.model import Action, Entry, Fate, Kind, Wanted, tags_of
 from vaultgate_ops.sync.targets import Secrets
 from vaultgate_ops.sync.vault import Origin, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulators.secrets_manager_direct import DirectClient
     from tests.sync.conftest import Bridge
 
     from vaultgate_ops.local.stack import Stack
@@ -258,6 +258,30 @@ def test_foreign_targets_are_never_touched(bridge: Bridge) -> None:
     assert {name: after[0][name] for name in names} == before[0]
     assert after[1] == before[1]
     assert "GetSecretValue" not in bridge.amazon.calls, "a foreign value was read"
+
+
+def test_what_was_taken_out_of_the_file(bridge: Bridge) -> None:
+    """Named if it has the very owner's tag, in either service, however many; nothing else is, and nothing is changed."""
+    bridge.sync()
+    many = [replace(KEY, name=f"shop/{n:03}") for n in range(101)]
+    for one in many:
+        bridge.secrets.create_secret(Name=one.name, SecretString="x", Tags=[{"Key": "vaultgate:owner", "Value": "shop"}])
+    bridge.sync(replace(WHOLE, name="/shop/old"))
+    bridge.sync(replace(KEY, name="longer"), replace(WHOLE, name="/longer"), owner="shopping")
+    bridge.secrets.create_secret(Name="mixed", SecretString="x", Tags=[{"Key": "vaultgate:owners", "Value": "shop"}])
+    bridge.secrets.delete_secret(SecretId=many[0].name)
+    before = bridge.everything()
+    outcomes = unlisted(Wanted("shop", (KEY, WHOLE)), bridge.target)
+    assert [one.entry.target for one in outcomes] == [*(one.target for one in many[1:]), "ssm /shop/old"]
+    assert next(lines(outcomes[-1])) == (
+        "! ssm /shop/old  target-unlisted: its tag vaultgate:owner is 'shop', and the file doesn't name it"
+    )
+    assert bridge.everything() == before
+    everywhere = Wanted("shop", (KEY, WHOLE, *many, replace(WHOLE, kind=Kind.ADVANCED, name="/shop/old")))
+    assert unlisted(everywhere, bridge.target) == []
+    bridge.secrets.replicate_secret_to_regions(SecretId=SECRET, AddReplicaRegions=[{"Region": "eu-west-1"}])
+    bridge.secrets = DirectClient(bridge.amazon, "eu-west-1")
+    assert SECRET not in {one.entry.name for one in unlisted(Wanted("shop", (WHOLE,)), bridge.target)}
 
 
 def test_a_replica(bridge: Bridge) -> None:

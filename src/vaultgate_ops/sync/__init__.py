@@ -12,7 +12,7 @@ or an argument.
 from __future__ import annotations
 
 from vaultgate_ops.sync.document import load
-from vaultgate_ops.sync.run import run
+from vaultgate_ops.sync.run import run, unlisted
 from vaultgate_ops.sync.words import lines, summary
 
-__all__ = ["lines", "load", "run", "summary"]
+__all__ = ["lines", "load", "run", "summary", "unlisted"]

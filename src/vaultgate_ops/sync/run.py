@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from vaultgate_ops.bootstrap.answers import Forbidden
 from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable
 from vaultgate_ops.rotation.errors import RotationError
-from vaultgate_ops.sync.model import CHANGES, Action, Decision, Fate, Outcome, Source, tags_of
+from vaultgate_ops.sync.model import CHANGES, OWNER, Action, Decision, Entry, Fate, Kind, Outcome, Source, tags_of
 from vaultgate_ops.sync.planner import decide, left, needs_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vaultgate_ops.sync.model import Entry, Wanted
+    from vaultgate_ops.sync.model import Wanted
     from vaultgate_ops.sync.targets import Target
     from vaultgate_ops.sync.vault import Origin
 
@@ -63,6 +63,29 @@ def run(
             yield Outcome(entry, Decision(Action.REFUSE, code=code, why=error.message, hint=error.hint), source, failed=True)
         else:
             yield Outcome(entry, decision, source, failed=decision.action in {Action.REFUSE, Action.LEAVE})
+
+
+def unlisted(wanted: Wanted, target: Callable[[Entry], Target]) -> list[Outcome]:
+    """What has the file's owner for a tag and isn't in the file any more, or never was: left alone, and told.
+
+    Args:
+        wanted: the file.
+        target: the place of an entry.
+
+    Raises:
+        RotationError: the targets can't be listed.
+    """
+    named = {entry.target for entry in wanted.entries}
+    found = [
+        entry
+        for kind in (Kind.SECRET, Kind.PARAMETER)
+        for name in target(Entry("", "", "", kind, "")).owned(wanted.owner)
+        if (entry := Entry("", "", "", kind, name)).target not in named
+    ]
+    why = f"its tag {OWNER} is {wanted.owner!r}, and the file doesn't name it"
+    hint = "Delete it by hand, or name it in the file; if it is another file's, give each file an owner of its own."
+    decision = Decision(Action.LEAVE, code="target-unlisted", why=why, hint=hint)
+    return [Outcome(entry, decision, failed=True) for entry in found]
 
 
 def _decided(entry: Entry, owner: str, source: Source, origin: Origin, target: Target, *, prune: bool) -> Decision:

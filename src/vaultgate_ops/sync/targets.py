@@ -18,7 +18,7 @@ from vaultgate_ops.rotation.service import Api, Refusal
 from vaultgate_ops.sync.model import OWNER, RECOVERY_DAYS, Entry, Found, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from vaultgate_ops.clock import Clock
 
@@ -31,6 +31,9 @@ class Target(Protocol):
 
     def look(self, entry: Entry, owner: str) -> Found | None:
         """What is there; its value only where the owner's tag is."""
+
+    def owned(self, owner: str) -> Iterator[str]:
+        """The names of all that have an owner's tag and may be written here."""
 
     def create(self, entry: Entry, value: Hidden, tags: Mapping[str, str]) -> None:
         """Make what isn't there; refused where it is."""
@@ -78,6 +81,13 @@ class Secrets:
         )
         theirs = tags.get(OWNER) != owner or found.manager or found.primary or found.rotated
         return found if theirs or found.going else replace(found, value=self._value(entry))
+
+    def owned(self, owner: str) -> Iterator[str]:
+        """See `Target`. The service's filters match beginnings, and the value of any tag; a replica is its primary's."""
+        filters = [{"Key": "tag-key", "Values": [OWNER]}, {"Key": "tag-value", "Values": [owner]}]
+        for one in _pages(self._call, "list_secrets", "SecretList", Filters=filters):
+            if {"Key": OWNER, "Value": owner} in one.get("Tags", []) and one.get("PrimaryRegion", self._region) == self._region:
+                yield one["Name"]
 
     def create(self, entry: Entry, value: Hidden, tags: Mapping[str, str]) -> None:
         """See `Target`."""
@@ -141,6 +151,12 @@ class Parameters:
         seen = self._call("get_parameter", Name=entry.name, WithDecryption=True)["Parameter"]
         return Found(tags, Hidden(seen["Value"]), open=seen["Type"] != "SecureString")
 
+    def owned(self, owner: str) -> Iterator[str]:
+        """See `Target`."""
+        filters = [{"Key": f"tag:{OWNER}", "Option": "Equals", "Values": [owner]}]
+        for one in _pages(self._call, "describe_parameters", "Parameters", ParameterFilters=filters):
+            yield one["Name"]
+
     def create(self, entry: Entry, value: Hidden, tags: Mapping[str, str]) -> None:
         """See `Target`."""
         try:
@@ -195,6 +211,16 @@ def _called(api: Api, operation: str, value: Hidden | None, parameters: Mapping[
     if isinstance(failure, Refusal):
         raise Refusal(failure.code, failure.shape, words, hint)
     raise RotationError(failure.code, words, hint)
+
+
+def _pages(call: Callable[..., dict[str, Any]], operation: str, entries: str, **asked: Any) -> Iterator[dict[str, Any]]:
+    more: dict[str, Any] = {}
+    while True:
+        answer = call(operation, **asked, **more)
+        yield from answer[entries]
+        if not answer.get("NextToken"):
+            return
+        more = {"NextToken": answer["NextToken"]}
 
 
 def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:
