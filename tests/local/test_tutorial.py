@@ -65,6 +65,7 @@ def test_the_first_half_is_what_happens(name: str, tmp_path: Path) -> None:
     assert entries
     assert int(entries[1]) > 10
     assert "{'key': 'from the double'}" in done.stdout
+    assert re.search(r"^42 rows, as v-aws-\S+$", done.stdout, re.MULTILINE)
     assert "ended" in said[-1]
     assert markers.find(paths.stacks_folder() / name) == []
 
