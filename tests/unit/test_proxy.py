@@ -237,6 +237,28 @@ def test_fault_of_ours_is_an_answer(door: Door) -> None:
     assert door.ask("GET", f"/v1/{CREDS}", ASKED).ok
 
 
+def test_whoever_rests_for_too_long_loses_the_connection() -> None:
+    """A connection that nobody speaks on is not kept for ever, and its end costs nobody else anything."""
+    with opened(rest_s=0.1) as door, socket.create_connection(door.address, timeout=10) as connection:
+        connection.sendall(b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"\r\n")
+        reader = Reader(connection.recv)
+        assert reader.answer("GET").status == 200
+        assert reader.idle
+        assert connection.recv(1) == b""
+        assert door.ask("GET", f"/v1/{CREDS}", ASKED).ok
+
+
+def test_a_large_answer_waits_for_its_reader(door: Door) -> None:
+    """An answer that the system has no room for at once arrives whole, and the next one after it."""
+    door.extension.server.kv["records"] = {"a": "x" * 12_000_000}
+    get = b"GET /v1/secret/data/records HTTP/1.1\r\n" + HEAD + b"\r\n"
+    with socket.create_connection(door.address, timeout=10) as connection:
+        connection.sendall(get + get)
+        reader = Reader(connection.recv)
+        for _ in range(2):
+            assert len(json.loads(reader.answer("GET").body)["data"]["data"]["a"]) == 12_000_000
+
+
 def test_write_through_the_door(door: Door) -> None:
     """A body reaches Vault as it was sent."""
     door.extension.server.policies["records"] += (("secret/data/records", {"update"}),)

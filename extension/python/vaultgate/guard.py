@@ -26,18 +26,22 @@ SECRET_HEADER = "X-Vaultgate-Secret"  # noqa: S105 - a header's name
 Rules = tuple[tuple[str, str], ...]  # method or empty, glob; see `values.path_rules`
 _MODES_THAT_ASK = frozenset({"header", "warn"})
 _METHODS = frozenset({"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"})
+# Whole paths, and what paths begin with.
 _ALLOWED = (
-    "auth/token/lookup-self",
-    "auth/token/renew-self",
-    "sys/capabilities-self",
-    "sys/health",
-    "sys/internal/ui/mounts",
-    "sys/internal/ui/mounts/*",
-    "sys/leases/lookup",
-    "sys/leases/renew",
-    "sys/wrapping/*",
+    frozenset(
+        {
+            "auth/token/lookup-self",
+            "auth/token/renew-self",
+            "sys/capabilities-self",
+            "sys/health",
+            "sys/internal/ui/mounts",
+            "sys/leases/lookup",
+            "sys/leases/renew",
+        }
+    ),
+    ("sys/internal/ui/mounts/", "sys/wrapping/"),
 )
-_DENIED = ("auth/token", "auth/token/*", "sys", "sys/*")
+_DENIED = (frozenset({"auth/token", "sys"}), ("auth/token/", "sys/"))
 _OPERATIONS = {"HEAD": "GET", "PUT": "POST"}
 _OWN_TOKEN = "send a token of your own in X-Vault-Token"  # noqa: S105 - advice
 _REDACTED = "redacted"
@@ -108,19 +112,19 @@ def check_path(request: Request, allow: Rules = (), deny: Rules = ()) -> str:
         raise Refused(f"{path!r} is not a path below /v1/", "read http://127.0.0.1:8200/v1/<path of the secret>")
     segments = plain[len("/v1/") :].removesuffix("/").split("/")
     twice = "\\" in plain or plain.count("/") != path.count("/") or _ESCAPE.search(plain)
-    if twice or any(part in _AMBIGUOUS for part in segments):
+    if twice or not _AMBIGUOUS.isdisjoint(segments):
         raise Refused(f"{path!r} can be read in two ways", "write the path plainly: no //, no dot segments, no encoded slashes")
     below = "/".join(segments)
     if below.startswith("auth/token/") and request.header("X-Vault-Wrap-TTL") is not None:
         raise Refused("an answer that shows the extension's token can't be wrapped", "leave out X-Vault-Wrap-TTL")
     operations = _operations(request)
-    if any(_fits(below, operation, deny) for operation in operations):
+    if deny and any(_fits(below, operation, deny) for operation in operations):
         raise Refused(f"VAULTGATE_DENY denies {below!r} to the extension's token", _OWN_TOKEN)
-    if _matches(below, _ALLOWED):
+    if _is_among(below, _ALLOWED):
         return below
-    system = _matches(below, _DENIED)
+    system = _is_among(below, _DENIED)
     if system:
-        allow = tuple((method, glob) for method, glob in allow if _matches(glob, _DENIED))
+        allow = tuple((method, glob) for method, glob in allow if _is_among(glob, _DENIED))
     if (system or allow) and not all(_fits(below, operation, allow) for operation in operations):
         why = f"{below!r} is denied to the extension's token" if system else f"VAULTGATE_ALLOW doesn't name {below!r}"
         raise Refused(why, _OWN_TOKEN)
@@ -159,7 +163,11 @@ def _fits(path: str, operation: str, rules: Rules) -> bool:
 
 def _decoded(path: str) -> str | None:
     """The path as Vault will read it, or None where it isn't clean ASCII with well-formed escapes of printable UTF-8."""
-    if path.count("%") != len(_ESCAPE.findall(path)) or not path.isascii():
+    if not path.isascii():
+        return None
+    if "%" not in path:
+        return path if path.isprintable() else None
+    if path.count("%") != len(_ESCAPE.findall(path)):
         return None
     try:
         plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path).encode("latin-1").decode()
@@ -187,5 +195,5 @@ def _names_loopback(host: str) -> bool:
     return is_loopback(host.strip().strip("[]"))
 
 
-def _matches(path: str, patterns: tuple[str, ...]) -> bool:
-    return any(path == p or (p.endswith("/*") and path.startswith(p[:-1])) for p in patterns)
+def _is_among(path: str, known: tuple[frozenset[str], tuple[str, ...]]) -> bool:
+    return path in known[0] or path.startswith(known[1])

@@ -16,7 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vaultgate.errors import VaultgateError
     from vaultgate.model import Headers
+
+    # Made only where it is raised: an exception of ours costs as much as two header lines.
+    Refusal = Callable[[], VaultgateError]
 
 HEAD_LIMIT = 32 * 1024
 # Vault's own default, its listener's max_request_size: what is larger it would refuse, and we would have held it for nothing.
@@ -75,7 +79,7 @@ class Reader:
         Raises:
             MalformedRequest: with the status to answer.
         """
-        head = self._head(MalformedRequest("the head is too large", 431))
+        head = self._head(lambda: MalformedRequest("the head is too large", 431))
         if head is None:
             return None
         first, _, rest = head.partition("\r\n")
@@ -87,8 +91,8 @@ class Reader:
             raise MalformedRequest(f"only HTTP/1.1 is spoken here, not {version[:16]!r}", 505)
         if not _TARGET.fullmatch(target) or "#" in target:
             raise MalformedRequest("the request target must be a path")
-        headers = _fields(rest, MalformedRequest("a header line is malformed"))
-        length = _length(headers, MalformedRequest("the length of the body is ambiguous"))
+        headers = _fields(rest, lambda: MalformedRequest("a header line is malformed"))
+        length = _length(headers, lambda: MalformedRequest("the length of the body is ambiguous"))
         if length == _CHUNKED:
             raise MalformedRequest("chunked request bodies are not accepted", 501)
         if _has(headers, "expect"):
@@ -105,7 +109,7 @@ class Reader:
             Unreachable: for a stream that ends too early.
         """
         while True:
-            head = self._head(ProtocolViolation("the head of the answer is too large"))
+            head = self._head(lambda: ProtocolViolation("the head of the answer is too large"))
             if head is None:
                 raise Unreachable("the connection was closed before an answer came")
             first, _, rest = head.partition("\r\n")
@@ -113,26 +117,26 @@ class Reader:
             if not match:
                 raise ProtocolViolation("what came back is not HTTP")
             status = int(match[1])
-            headers = _fields(rest, ProtocolViolation("a header of the answer is malformed"))
+            headers = _fields(rest, lambda: ProtocolViolation("a header of the answer is malformed"))
             if status > _LAST_INFORMATIONAL:
                 break
         if method == "HEAD" or status in _NO_BODY:
             return Answer(status, headers)
-        length = _length(headers, ProtocolViolation("the length of the answer is ambiguous"))
+        length = _length(headers, lambda: ProtocolViolation("the length of the answer is ambiguous"))
         if length > BODY_LIMIT:
             raise ProtocolViolation("the answer is too large")
         if length == _CHUNKED:
             return Answer(status, headers, self._chunks())
         return Answer(status, headers, self._rest() if length == _UNTOLD else self._exactly(length))
 
-    def _head(self, too_large: Exception) -> str | None:
+    def _head(self, too_large: Refusal) -> str | None:
         searched = 0
         while True:
             end = self._buffer.find(b"\r\n\r\n", searched)
             if end >= 0:
                 break
             if len(self._buffer) > HEAD_LIMIT:
-                raise too_large
+                raise too_large()
             searched = max(0, len(self._buffer) - 3)
             received = self._receive(_RECEIVE)
             if not received:
@@ -141,7 +145,7 @@ class Reader:
                 return None
             self._buffer += received
         if end > HEAD_LIMIT:
-            raise too_large
+            raise too_large()
         head = self._buffer[:end].decode("latin-1")
         del self._buffer[: end + 4]
         return head
@@ -197,12 +201,12 @@ _UNTOLD = -1
 _CHUNKED = -2
 
 
-def _fields(text: str, malformed: Exception) -> Headers:
+def _fields(text: str, malformed: Refusal) -> Headers:
     fields = []
     for line in text.split("\r\n") if text else ():
         match = _FIELD.fullmatch(line)
         if not match:
-            raise malformed
+            raise malformed()
         fields.append((match[1], match[2].strip(" \t")))
     return tuple(fields)
 
@@ -211,18 +215,18 @@ def _has(headers: Headers, name: str) -> bool:
     return any(key.lower() == name for key, _ in headers)
 
 
-def _length(headers: Headers, ambiguous: Exception) -> int:
+def _length(headers: Headers, ambiguous: Refusal) -> int:
     """Bytes of the body, `_UNTOLD` or `_CHUNKED`."""
     lengths = [value for name, value in headers if name.lower() == "content-length"]
     codings = [value.lower() for name, value in headers if name.lower() == "transfer-encoding"]
     if codings:
         if codings != ["chunked"] or lengths:
-            raise ambiguous
+            raise ambiguous()
         return _CHUNKED
     if not lengths:
         return _UNTOLD
     if len(lengths) > 1 or not lengths[0].isascii() or not lengths[0].isdigit() or len(lengths[0]) > 15:  # noqa: PLR2004 - a petabyte
-        raise ambiguous
+        raise ambiguous()
     return int(lengths[0])
 
 
@@ -258,8 +262,8 @@ def answer_bytes(answer: Answer, *, to_head: bool = False, close: bool = False) 
 def _lines(headers: Headers) -> list[str]:
     lines = []
     for name, value in headers:
-        match = _FIELD.fullmatch(f"{name}: {value}")
-        if not match or match[1] != name:
+        plain = value.isascii() and value.isprintable()  # as nearly all are, and this is the quickest way to see it
+        if not (_TOKEN.fullmatch(name) and (plain or _FIELD.fullmatch(f"{name}:{value}"))):
             raise ProtocolViolation(f"the header {name[:40]!r} can't stand in a head")
         lines.append(f"{name}: {value}")
     return lines

@@ -24,6 +24,7 @@ TRUE = frozenset({"1", "t", "true", "yes", "on"})
 _FALSE = frozenset({"0", "f", "false", "no", "off"})
 _MOUNT = re.compile(r"/?[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?")
 _OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1?[0-9]{1,2}")
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _LABEL = 63  # RFC 1035, section 2.3.4; longer ones make Python's resolver raise UnicodeError
 _LAST_PORT = 65535
 _OPERATIONS = {name: name for name in ("GET", "LIST", "POST", "PATCH", "DELETE")} | {"HEAD": "GET", "PUT": "POST"}
@@ -160,7 +161,7 @@ def addresses(text: str) -> tuple[tuple[Origin, str | None], ...]:
 
 def is_loopback(host: str) -> bool:
     """Whether a host can only be this machine: 127.0.0.0/8, ::1 or localhost."""
-    if host.lower() == "localhost" or host == "::1":
+    if host in _LOOPBACK or host.lower() == "localhost":
         return True
     parts = host.split(".")
     return len(parts) == 4 and parts[0] == "127" and all(_OCTET.fullmatch(part) for part in parts)  # noqa: PLR2004 - an IPv4 address
