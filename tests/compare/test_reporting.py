@@ -11,6 +11,8 @@ import pytest
 from tests.compare.documents import SYNTHETIC, measured
 
 from vaultgate_ops.cli.main import cli
+from vaultgate_ops.compare.journal import WRITTEN
+from vaultgate_ops.compare.report import FILES
 from vaultgate_ops.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -86,14 +88,16 @@ def test_a_malformed_prices_file_is_told_by_line_and_field_before_anything_is_me
 
 
 def test_a_folder_that_is_not_ours_stays_as_it_is(tmp_path: Path, ask: Ask) -> None:
-    """Somebody's files are not written over without --force, and not deleted with it."""
+    """Without --force nothing of somebody's is written over, and it is said what would be; with it that, and nothing else."""
     (tmp_path / "index.html").write_text("mine", encoding="utf-8")
     (tmp_path / "diary.txt").write_text("mine", encoding="utf-8")
-    assert "--force" in refused(ask, "--from", SYNTHETIC, "--output", tmp_path).hint
+    hint = refused(ask, "--from", SYNTHETIC, "--output", tmp_path).hint
+    assert hint == "Name another with --output, or add --force: index.html in it would be overwritten."
     assert (tmp_path / "index.html").read_text(encoding="utf-8") == "mine"
     ask("--from", SYNTHETIC, "--output", tmp_path, "--force")
     assert (tmp_path / "index.html").read_text(encoding="utf-8") != "mine"
     assert (tmp_path / "diary.txt").read_text(encoding="utf-8") == "mine"
+    assert set(WRITTEN) == set(FILES), "what is said to be overwritten is what is written"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.option("--quick", is_flag=True, help="Fewer samples and shorter trials: under a minute instead of a quarter of an hour.")
 @click.option("--only", multiple=True, metavar="NAME", help="A dimension, a store or a contender, such as reads; repeatable.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=True), help="Folder of the result. [default: build/compare]")
-@click.option("--force", is_flag=True, help="Take a folder that holds others' files; they stay.")
+@click.option(
+    "--force", is_flag=True, help="Take a folder of others: an index.html or result.* in it is overwritten, the rest stays."
+)
 @click.option("--target", type=click.Choice(["local", "aws"]), default="local", show_default=True, help="Whose stores of AWS.")
 @click.option("--yes", is_flag=True, help="Confirm what is made in a real account, and its cost.")
 @click.option("--agent", default=AGENT, show_default=True, metavar="HOST:PORT", help="A local agent of AWS's, where one runs.")

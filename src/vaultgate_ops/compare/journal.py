@@ -2,7 +2,8 @@
 
 Rules: a file for each step that is done, whole or not there; what a step observed is in it, never a secret. A journal belongs
 to one run: the same mode, target, choice and sources; another one begins anew. The folder is ours if it bears our mark;
-nothing is written into any other without `force`, and nothing that isn't ours is ever deleted.
+nothing is written into any other without `force`. With it, files of the names in `WRITTEN` are overwritten, as whoever forces
+it has been told; nothing else that isn't ours is touched.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ MARK = ".vaultgate-compare"
 JOURNAL = ".vaultgate-journal"
 """Its name is ours alone: whatever is in there may be deleted, also in a folder that is somebody else's."""
 RESULT = "result.json"
+WRITTEN = ("index.html", "result.md", "result.csv", RESULT)
+"""What a comparison leaves in its folder for people."""
 _RUN = "run.json"
 
 
@@ -29,7 +32,7 @@ def claim(folder: Path, *, force: bool) -> None:
 
     Args:
         folder: where results go.
-        force: take one with others' files in it as well; they stay.
+        force: take one with others' files in it as well; those named as in `WRITTEN` will be overwritten.
 
     Raises:
         UsageProblem: somebody else's files are in it, or it is no folder.
@@ -39,8 +42,11 @@ def claim(folder: Path, *, force: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise UsageProblem(f"{folder} is a file.", "Name a folder: --output FOLDER.")
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists() and not force:
+            theirs = ", ".join(name for name in WRITTEN if (folder / name).exists())
+            lost = f"{theirs} in it would be overwritten" if theirs else "nothing in it would be overwritten"
             raise UsageProblem(
-                f"{folder} is not empty, and no comparison made it.", "Name another with --output, or add --force."
+                f"{folder} is not empty, and no comparison made it.",
+                f"Name another with --output, or add --force: {lost}.",
             )
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).write_text("Made by vaultgate compare.\n", encoding="ascii")
