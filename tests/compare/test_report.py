@@ -176,6 +176,27 @@ def test_where_nearly_all_are_as_good_those_that_are_not_are_named() -> None:
     assert chosen.in_words(document, {**verdict, "choose": [], "why": "no difference"}) == "no difference"
 
 
+def test_a_cost_that_is_lower_than_the_chosen_one_says_why_it_does_not_count() -> None:
+    """Nothing to pay and not chosen is a contradiction to a reader who isn't told that it can't do what was asked."""
+    for text in (markdown.as_markdown(whole()), terminal.as_lines(whole()), page.render(whole())):
+        assert re.search(r"in clear.{0,200}\$0\.00 a month.{0,200}does not count: A stored password", text, re.DOTALL)
+
+
+def test_a_rules_short_names_are_explained_beside_it() -> None:
+    """A bound without its unit says nothing, nor does the name of a use or a row."""
+    document = whole()
+    told = {rule["id"]: chosen.meant(document, rule) for rule in document["verdicts"]["rules"]}
+    assert told["warm_read"] == ["warm_p99: warm read, 99th percentile, in us"]
+    assert told["leak"] == ["login_after_*, in s"]
+    assert told["burst"] == ["share_of_quota: share of the quota"]
+    assert told["audit_trace"] == ["session_traceable: one session leads to one invocation"]
+    assert told["cost_small"][0].startswith('"small": 10 secrets')
+    assert told["cost_small"][1] == '"rotation": A stored password is changed on a schedule'
+    assert told["own_credential"] == ['"dynamic": A database user of its own for each sandbox']
+    for text in (markdown.as_markdown(document), page.render(document)):
+        assert "99th percentile, in us." in text
+
+
 def test_the_others_of_a_verdict_are_summed_up_where_they_can_be() -> None:
     """From where to where, with the tag of all; not over units, and not where the rule leaves some of them out."""
     document = whole()

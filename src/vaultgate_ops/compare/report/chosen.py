@@ -5,13 +5,17 @@ Rules: pure; nothing is judged here. A verdict's cell has the source of the figu
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
+
+from vaultgate_ops.compare.report import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CAN: Final = {"full": "yes", "partly": "partly", "none": "no"}
 """How far a store can do something, in an answer."""
+_UNITS: Final = frozenset({"us", "ms", "s"})
 _MANY: Final = 3
 _FEW: Final = 2
 
@@ -30,17 +34,40 @@ def resolve(document: object, pointer: str) -> Any:
 
 
 def cells(document: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A verdict's cells, each with its ``source``; what a row of the matrix says is an answer: yes, partly, no."""
+    """A verdict's cells, each with its ``source``; what a row of the matrix says is an answer: yes, partly, no.
+
+    ``remark`` is what nobody may leave out: why a cost that is lower than the chosen one doesn't count.
+    """
     return [_sourced(document, cell) for cell in verdict["cells"]]
 
 
 def _sourced(document: Mapping[str, Any], cell: Mapping[str, Any]) -> dict[str, Any]:
     kind = cell["pointer"].split("/")[1]
     if kind == "features":
-        return {**cell, "source": resolve(document, cell["pointer"])["source"], "value": CAN[cell["value"]]}
+        row = resolve(document, cell["pointer"])
+        return {**cell, "source": row["source"], "value": CAN[cell["value"]], "remark": ""}
     if kind == "measurements":
-        return {**cell, "source": resolve(document, cell["pointer"].removesuffix("/value"))["source"]}
-    return {**cell, "source": None}
+        return {**cell, "source": resolve(document, cell["pointer"].removesuffix("/value"))["source"], "remark": ""}
+    return {**cell, "source": None, "remark": cell["note"] if cell["value"] is not None else ""}
+
+
+def meant(document: Mapping[str, Any], rule: Mapping[str, Any]) -> list[str]:
+    """What the short names of a rule mean, and the unit of its figures: ``["warm_p99: warm read, 99th percentile, in us"]``."""
+    source = rule["source"]
+    rows = {row["id"]: row["title"] for row in document["features"]["rows"]}
+    told = []
+    if "usage" in source:
+        told += [f'"{one["id"]}": {one["title"]}' for one in document["cost"]["usages"] if one["id"] == source["usage"]]
+    elif "feature" in source:
+        told.append(f'"{source["feature"]}": {rows[source["feature"]]}')
+    else:
+        found = (one for one in document["measurements"] if one["dimension"] == source["dimension"])
+        units = {one["unit"] for one in found if fnmatchcase(one["name"], source["name"])} & _UNITS
+        known = "" if source["name"].endswith("*") else f": {names.name(source['name'])}"
+        told.append(f"{source['name']}{known}{''.join(f', in {unit}' for unit in sorted(units))}")
+    if rule["able"] is not None:
+        told.append(f'"{rule["able"]}": {rows[rule["able"]]}')
+    return told
 
 
 def choice(document: Mapping[str, Any], verdict: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -55,7 +55,7 @@ def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(["choose", "when", "because"], [_verdict_row(document, one) for one in judged["verdicts"]])
     yield from ("", "### Rules", "")
     for rule in judged["rules"]:
-        yield f"- {_md(rule['id'])}: {_md(rule['text'])}"
+        yield f"- {_md(rule['id'])}: {_md(rule['text'])} {_md('; '.join(chosen.meant(document, rule)))}."
     for dimension, title in words.DIMENSIONS.items():
         of: dict[str, list[str]] = {}
         for one in document["measurements"]:
@@ -89,7 +89,7 @@ def _verdict_row(document: Mapping[str, Any], one: Mapping[str, Any]) -> list[st
 
 def _because(cell: Mapping[str, Any], *, wins: bool) -> str:
     around = "**" if wins else ""
-    return f"{around}{_md(cell['title'])}{around}: {_md(words.stated(cell))}"
+    return f"{around}{_md(cell['title'])}{around}: {_md('; '.join(filter(None, (words.stated(cell), cell['remark']))))}"
 
 
 def _costs(cost: Mapping[str, Any]) -> Iterator[str]:

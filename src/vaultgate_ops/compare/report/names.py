@@ -63,6 +63,7 @@ _CONDITIONS: Final = {
     "horizon_s": "waited for up to {} s",
     "down_s": "down for {} s",
     "of": "of {} others",
+    "load": "{}",
 }
 _FACTS: Final = {
     "cpu": "processor",

@@ -58,6 +58,7 @@ def render(document: Mapping[str, Any]) -> str:
         resolved=lambda pointer: chosen.resolve(document, pointer),
         cells=lambda verdict: chosen.cells(document, verdict),
         choice=lambda verdict: chosen.choice(document, verdict),
+        meant=lambda rule: chosen.meant(document, rule),
         spread=lambda verdict, some: chosen.spread(document, verdict, some),
         can=chosen.CAN,
         facts=names.facts(document),

@@ -45,7 +45,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {one['why']}"
         for cell in chosen.cells(document, one):
             mark = "*" if cell["wins"] and one["choose"] else " "
-            yield f"  {mark} {cell['title']}: {words.stated(cell)}"
+            yield f"  {mark} {cell['title']}: {'; '.join(filter(None, (words.stated(cell), cell['remark'])))}"
         yield f"    rule {one['id']}"
     yield ""
     for one in document["contenders"]:
