@@ -173,6 +173,7 @@ def test_up_prints_what_a_shell_needs(running: Running) -> None:
     assert not OTHERS.keys() & variables.keys()
     assert {
         "RDS_HOST",
+        "RECORDS_TABLE",
         "RDS_PORT",
         "RDS_CA_BUNDLE",
         "ROTATION_CA_BUNDLE",

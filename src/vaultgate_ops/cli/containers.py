@@ -21,7 +21,7 @@ from vaultgate_ops.local.compose import standing
 from vaultgate_ops.local.compose.prepare import NODES
 from vaultgate_ops.local.compose.project import CHOSEN_BY_ENGINE, Project, demo_name, left_behind, project_name, remove
 from vaultgate_ops.local.compose.scene import KEYS, ComposeScene
-from vaultgate_ops.local.database import SCHEMA
+from vaultgate_ops.local.database import SCHEMA, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,7 @@ def _exports(project: Project, scene: ComposeScene) -> Iterator[str]:
         "RDS_HOST": host,
         "RDS_PORT": port,
         "RDS_DB_NAME": SCHEMA,
+        "RECORDS_TABLE": TABLE,
         "RDS_CA_BUNDLE": str(scene.ca_file()),
         "AWS_ENDPOINT_URL": f"http://{project.address('aws', 5000)}",
         "AWS_REGION": REGION,

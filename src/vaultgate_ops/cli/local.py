@@ -17,7 +17,7 @@ from vaultgate_ops.layer import build
 from vaultgate_ops.local import folder as folders
 from vaultgate_ops.local import paths, preflight
 from vaultgate_ops.local.aws import REGION
-from vaultgate_ops.local.database import HOST, SCHEMA
+from vaultgate_ops.local.database import HOST, SCHEMA, TABLE
 from vaultgate_ops.local.programs import Programs
 from vaultgate_ops.local.stack import Stack
 
@@ -157,6 +157,7 @@ def _exports(stack: Stack, name: str) -> Iterator[str]:
         "RDS_HOST": HOST,
         "RDS_PORT": str(stack.database.port),
         "RDS_DB_NAME": SCHEMA,
+        "RECORDS_TABLE": TABLE,
         "RDS_CA_BUNDLE": str(stack.database.ca_file),
         "ROTATION_CA_BUNDLE": str(stack.database.ca_file),
         "AWS_ENDPOINT_URL": stack.aws.endpoint,

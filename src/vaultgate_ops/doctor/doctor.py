@@ -87,7 +87,7 @@ def _settings(environ: Mapping[str, str]) -> tuple[Outcome, Config | None]:
         config = extension.load(environ, lambda file: Path(file).read_text(encoding="utf-8"))
     except ConfigurationError as error:
         wrong = tuple(found("settings.invalid", "", problem) for problem in error.problems)
-        return Outcome("settings", "", FOUND, f"{len(wrong)} problems", wrong), None
+        return Outcome("settings", "", FOUND, f"{len(wrong)} problem{'s' if len(wrong) > 1 else ''}", wrong), None
     findings = []
     if not config.tls.verify:
         findings.append(found("settings.skip-verify", "", "VAULT_SKIP_VERIFY is true"))
@@ -107,7 +107,7 @@ def _records(environ: Mapping[str, str]) -> tuple[Outcome, Settings | None]:
         records = records_settings.load(environ, SOURCES)
     except ConfigurationError as error:
         wrong = tuple(found("records.invalid", "", problem) for problem in error.problems)
-        return Outcome("records", "", FOUND, f"{len(wrong)} problems", wrong), None
+        return Outcome("records", "", FOUND, f"{len(wrong)} problem{'s' if len(wrong) > 1 else ''}", wrong), None
     where = records.secret_path or records.secret_name or "the environment"
     return Outcome(
         "records", "", FINE, f"{records.database}.{records.table}, credential from {records.source} ({where})"
