@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 SERVED, FAILED = Answer(served=True, mark="old"), Answer(served=False)
 
 
+def aws(name: str) -> str:
+    """Where every store is in a real account."""
+    assert name
+    return "aws"
+
+
 class NoTask:
     """A task that nobody watches."""
 
@@ -24,10 +30,11 @@ class NoTask:
 
 
 class Watched:
-    """A reporter that keeps what it is told."""
+    """A reporter that keeps what it is told, and how far its task is."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.done = 0.0
 
     @contextmanager
     def task(self, title: str, *, total: float | None = None) -> Iterator[Watched]:  # noqa: ARG002 - the protocol's shape
@@ -37,7 +44,9 @@ class Watched:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def advance(self, amount: float = 1) -> None: ...
+    def advance(self, amount: float = 1) -> None:
+        assert amount >= 0
+        self.done += amount
 
     def describe(self, text: str) -> None:
         self.said.append(text)

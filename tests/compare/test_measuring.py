@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.compare.fakes import Breakable, NoTask, Rotatable, Sandboxed, slow_read
+from tests.compare.fakes import Breakable, NoTask, Rotatable, Sandboxed, Watched, aws, slow_read
 from tests.simulators.clock import MovableClock
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.compare import stopwatch
 from vaultgate_ops.compare.bench import Bench
-from vaultgate_ops.compare.calling import Answer, Call, calls, first_served, side_by_side, tally
+from vaultgate_ops.compare.calling import Answer, Call, awaited, calls, first_served, side_by_side, tally
 from vaultgate_ops.compare.contenders import Keeps, entry
-from vaultgate_ops.compare.experiments import Step, quantile
+from vaultgate_ops.compare.experiments import AFAR, Step, quantile
 from vaultgate_ops.compare.experiments.cold_start import ColdStart, First
 from vaultgate_ops.compare.experiments.leak import UNNOTICED, Case, Leak, lives
 from vaultgate_ops.compare.experiments.outage import Outage
@@ -180,15 +181,62 @@ class Counted:
 
 def test_calls_are_counted_at_the_store() -> None:
     """Three for each miss, five for a start, whatever the way says of itself."""
-    experiment = Reads(Counted(), warm=50, misses=10, places=loopback)
-    (step,) = experiment.steps([entry(SSM)])
-    measured = experiment.conclude({step.key: experiment.observe(step, NoTask())})
-    assert of(measured, SSM, "warm_p50").value == 1.0
-    assert (of(measured, SSM, "miss_p99").value, of(measured, SSM, "miss_p99").samples) == (2000.0, 10)
-    assert (of(measured, SSM, "miss_calls").value, of(measured, SSM, "first_calls").value) == (3, 5)
+    experiment = Reads(Counted(), warm=50, misses=100, rounds=3, places=loopback)
+    steps = experiment.steps([entry(SSM)])
+    measured = experiment.conclude({step.key: experiment.observe(step, NoTask()) for step in steps})
+    assert (of(measured, SSM, "warm_p50").value, of(measured, SSM, "warm_p50").samples) == (1.0, 50)
+    assert (of(measured, SSM, "miss_p99").value, of(measured, SSM, "miss_p99").samples) == (2000.0, 100)
+    assert (of(measured, SSM, "miss_calls").value, of(measured, SSM, "miss_calls").samples) == (3, 100)
+    assert of(measured, SSM, "first_calls").value == 5
+    assert "The slowest of 50" in of(measured, SSM, "warm_p99").note, "a p99 of few is their slowest, and says so"
+    assert "slowest" not in of(measured, SSM, "miss_p99").note
     computed = [one for one in measured if one.name == "calls_per_million"]
     assert {one.tag for one in computed} == {Tag.COMPUTED}
     assert len(computed) == 9
+
+
+def test_reads_are_interleaved() -> None:
+    """A noisy minute falls on all: each round reads with everybody and begins with another.
+
+    Of AWS's slow library there is one long miss for twenty of others'.
+    """
+    asked: list[tuple[str, int, bool]] = []
+
+    class Noted(Counted):
+        def times(self, contender: str, reads: int, *, anew: bool) -> list[float]:
+            asked.append((contender, reads, anew))
+            return super().times(contender, reads, anew=anew)
+
+    slow = "secretsmanager.caching"
+    experiment = Reads(Noted(), warm=4, misses=40, rounds=2, places=loopback)
+    steps = experiment.steps([entry(SM), entry(slow)])
+    for step in steps:
+        experiment.observe(step, NoTask())
+    turns = [(SM, 20), (slow, 2)], [(slow, 2), (SM, 20)]
+    misses = {SM: 20, slow: 1}
+    assert asked == [
+        one for turn in turns for who, warm in turn for one in ((who, 1, False), (who, warm, False), (who, misses[who], True))
+    ]
+    assert [step.waits_s for step in steps] == [3.75, 3.75]
+
+
+def test_a_round_that_fails_is_told_beside_the_others_figures() -> None:
+    """With its reason; if all fail, that is the cell."""
+    rounds = iter([True, False, True])
+
+    class Flaky(Counted):
+        def first_calls(self, contender: str) -> int | None:
+            if not next(rounds):
+                raise CheckFailed("It was gone.")
+            return super().first_calls(contender)
+
+    experiment = Reads(Flaky(), warm=3, misses=3, rounds=3, places=loopback)
+    seen = {step.key: experiment.observe(step, NoTask()) for step in experiment.steps([entry(SSM)])}
+    measured = experiment.conclude(seen)
+    assert of(measured, SSM, "miss_p50").samples == 2
+    assert of(measured, SSM, "miss_p50").note.startswith("1 of 3 rounds failed: It was gone. ")
+    [failed] = experiment.conclude({"round-1": seen["round-1"]})
+    assert (failed.value, failed.note) == (None, "It was gone.")
 
 
 def test_where_nobody_counts_nothing_is_computed() -> None:
@@ -198,7 +246,7 @@ def test_where_nobody_counts_nothing_is_computed() -> None:
         def calls(self, contender: str) -> int | None:  # noqa: ARG002 - the protocol's shape
             return None
 
-    experiment = Reads(Uncounted(), 5, 5, loopback)
+    experiment = Reads(Uncounted(), 5, 5, 1, loopback)
     (step,) = experiment.steps([entry(SSM)])
     measured = experiment.conclude({step.key: experiment.observe(step, NoTask())})
     assert of(measured, SSM, "calls_per_million").value is None
@@ -248,6 +296,20 @@ def test_callers_end_when_what_was_to_happen_fails() -> None:
         side_by_side({"one": lambda: Answer(served=True)}, fails, Clock(), 0.01, lambda _: False)
 
 
+def test_who_waits_is_told_that_it_goes_on() -> None:
+    """Again and again until there is a result."""
+    future: Future[str] = Future()
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(1)
+        if len(ticks) == 3:
+            future.set_result("there")
+
+    assert awaited(future, tick, 0.001) == "there"
+    assert len(ticks) == 3
+
+
 CALLS = [Call(0.0, 0.1, True, "a"), Call(1.0, 0.1, False, ""), Call(2.0, 0.4, False, ""), Call(3.0, 0.5, True, "b")]
 
 
@@ -281,7 +343,7 @@ def test_a_rotation_s_figures_by_hand() -> None:
 def test_lost_requests_are_counted_to_the_last() -> None:
     """Contenders that lose three, none and all: 3, 0 and never."""
     rotated = Rotatable({SM: 3, "secretsmanager.powertools": 0, ENV: float("inf")})
-    experiment = Staleness(rotated, ["careful"], Span(0.1, 0.02, 0.3, 4), Clock())
+    experiment = Staleness(rotated, ["careful"], Span(0.1, 0.02, 0.3, 4), Clock(), aws)
     (step,) = experiment.steps([entry(SM), entry("secretsmanager.powertools"), entry(ENV)])
     measured = experiment.conclude({step.key: experiment.observe(step, NoTask())})
     assert of(measured, SM, "failed_careful").value == 3
@@ -290,15 +352,22 @@ def test_lost_requests_are_counted_to_the_last() -> None:
     assert of(measured, ENV, "new_value_careful").value == NEVER
     assert of(measured, ENV, "new_value_careful").conditions["horizon_s"] == 0.3
     assert of(measured, ENV, "failed_careful").value > 0
+    waited = [one for one in measured if one.name == "new_value_careful"]
+    assert [one.place for one in waited] == ["aws"] * 3, "never mistaken for loopback's"
+    assert AFAR in of(measured, SM, "new_value_careful").note
     assert rotated.made_ready == rotated.rotated == rotated.restored == ["secretsmanager", "env"], "each store once"
 
 
 def test_stores_are_rotated_together_as_long_as_few_enough_are_called() -> None:
     """A store's contenders are never parted, and each application has its turn."""
-    experiment = Staleness(Rotatable({}), ["careful", "trusting"], Span(1, 1, 1, 3), Clock())
+    experiment = Staleness(Rotatable({}), ["careful", "trusting"], Span(1, 2, 9, 3), Clock(), loopback)
     steps = experiment.steps([entry(one) for one in (SM, "secretsmanager.powertools", SSM, ENV, "env.kms")])
     assert [step.subjects for step in steps] == 2 * [(SM, "secretsmanager.powertools", SSM), (ENV, "env.kms")]
     assert len({step.key for step in steps}) == 4
+    # The careful follow at once; who trusts what it keeps is waited for, and so is a variable.
+    assert [step.waits_s for step in steps] == [1 + 2, 1 + 9, 1 + 9, 1 + 9]
+    [alone] = Staleness(Rotatable({}), ["careful"], Span(1, 2, 9, 3), Clock(), loopback).steps([entry("secretsmanager.caching")])
+    assert alone.waits_s == 1 + 3.75
 
 
 # Outage
@@ -313,9 +382,11 @@ def test_an_outage_s_figures_by_hand() -> None:
 
 def test_who_needs_the_store_fails_and_who_keeps_answers_serves() -> None:
     """Side by side in one outage; a store that can't be down is a marked cell."""
-    experiment = Outage(Breakable({SM}), 0.5, Clock(), loopback)
+    experiment, watched = Outage(Breakable({SM}), 0.5, Clock(), loopback), Watched()
     (step,) = experiment.steps([entry(SM), entry(SSM), entry(KV)])
-    measured = experiment.conclude({step.key: experiment.observe(step, NoTask())})
+    measured = experiment.conclude({step.key: experiment.observe(step, watched)})
+    assert len(watched.said) >= 2, "whoever watches is told while it lasts"
+    assert of(measured, SM, "back").place == "loopback"
     assert of(measured, SM, "served").value == 0
     assert of(measured, SM, "failed").value >= 1
     assert of(measured, SM, "back").value != NEVER
@@ -365,11 +436,13 @@ def test_leaks_are_told_by_store_and_action() -> None:
         Case("ssm", "delete", "It is deleted.", impossible),
         Case("ssm-reference", "delete", "Nobody asked.", impossible),
     ]
-    experiment = Leak(cases, 0.1, Clock())
+    experiment = Leak(cases, 0.1, Clock(), aws)
     (step,) = experiment.steps([entry("vault-dynamic.layer"), entry(ENV), entry(SSM)])
     measured = experiment.conclude({step.key: experiment.observe(step, NoTask())})
     assert isinstance(of(measured, "vault-dynamic", "login_after_revoke_lease").value, float)
     assert of(measured, "vault-dynamic", "session_after_revoke_lease").value == NEVER
+    assert of(measured, "vault-dynamic", "login_after_revoke_lease").place == "aws"
+    assert of(measured, "vault-dynamic", "login_after_revoke_lease").note == f"Its lease is revoked. {AFAR}"
     assert of(measured, "env", "login_after_delete").value == NEVER
     assert of(measured, "ssm", "login_after_delete").note == "No such role."
     assert "ssm-reference" not in {one.contender for one in measured}
@@ -388,7 +461,7 @@ def test_what_ends_a_leak_by_itself_is_what_vault_config_says() -> None:
 def test_a_copy_that_never_worked_proves_nothing() -> None:
     """It is told, not timed."""
     case = Case("env", "delete", "It is removed.", lambda: (lambda: None, {"login": lambda: False, "session": lambda: True}))
-    experiment = Leak([case], 0.1, Clock())
+    experiment = Leak([case], 0.1, Clock(), loopback)
     measured = experiment.conclude({"all": experiment.observe(Step("all", (case.key,), 1), NoTask())})
     assert of(measured, "env", "login_after_delete").value is None
 

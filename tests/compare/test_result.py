@@ -67,10 +67,20 @@ def test_a_result_comes_back_as_it_went() -> None:
         replace(QUOTED, source=None),
         replace(WARM, value=None),
         replace(WARM, place=None),
+        replace(WARM, value=1.5, unit="s", place=None),
+        replace(WARM, value=NEVER, unit="s", conditions={"horizon_s": 9}, place=None),
         replace(WARM, value=NEVER),
         replace(WARM, contender="no/such id"),
     ],
-    ids=["published without source", "no value and no note", "a time of nowhere", "never without a horizon", "bad id"],
+    ids=[
+        "published without source",
+        "no value and no note",
+        "a time of nowhere",
+        "seconds of nowhere",
+        "never, of nowhere",
+        "never without a horizon",
+        "bad id",
+    ],
 )
 def test_the_schema_refuses_what_is_not_honest(wrong: Measurement) -> None:
     """A number needs its source, its place, its horizon or its reason."""

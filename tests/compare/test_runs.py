@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
-from tests.compare.fakes import Watched
+from botocore.exceptions import ClientError
+from tests.compare.fakes import Watched, aws
 from tests.simulators.clock import MovableClock
 
 from vaultgate_ops.compare import access, leaks, prices
 from vaultgate_ops.compare.contenders import CATALOGUE, entry
 from vaultgate_ops.compare.experiments import Step
+from vaultgate_ops.compare.experiments.cold_start import ColdStart
+from vaultgate_ops.compare.experiments.leak import Case, Leak
+from vaultgate_ops.compare.experiments.outage import Outage
+from vaultgate_ops.compare.experiments.reads import Reads
+from vaultgate_ops.compare.experiments.staleness import Staleness
 from vaultgate_ops.compare.journal import MARK, Journal, claim
 from vaultgate_ops.compare.result import Dimension, Measurement
-from vaultgate_ops.compare.run import Options, check, identity, unable
+from vaultgate_ops.compare.run import FULL, QUICK, Options, Scale, check, identity, place_of, unable
 from vaultgate_ops.compare.runner import Runner
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vaultgate_ops.compare.contenders import Entry
-    from vaultgate_ops.compare.experiments import Observed
+    from vaultgate_ops.compare.experiments import Experiment, Observed
     from vaultgate_ops.reporting import Task
 
 LIFE = Path(__file__).with_name("life.py")
@@ -101,8 +108,132 @@ def test_the_time_left_is_what_the_steps_take_here(tmp_path: Path) -> None:
     """Expected ten seconds each: after one that took thirty, two are left, which is a minute."""
     clock, reporter = MovableClock(), Watched()
     Runner([Steps(clock, ["a", "b", "c"], slowness=3)], [SM], journal(tmp_path), reporter, clock).run()
-    assert reporter.total == 30
+    assert reporter.total == reporter.done == 30
     assert reporter.said == ["a, about 30 s left", "b, about 60 s left", "c, about 30 s left"]
+
+
+class Waiting:
+    """An experiment of one step that waits a minute beside ten seconds of work, and tells so every quarter of its time."""
+
+    dimension = Dimension.OUTAGE
+
+    def __init__(self, clock: MovableClock, slowness: float) -> None:
+        self._clock, self._slowness = clock, slowness
+
+    def steps(self, able: Sequence[Entry]) -> list[Step]:
+        return [Step("wait", tuple(one.id for one in able), 70, 60)]
+
+    def observe(self, step: Step, task: Task) -> Observed:
+        for _ in range(4):
+            task.describe(step.key)
+            self._clock.advance((60 + 10 * self._slowness) / 4)
+        return {}
+
+    def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:  # noqa: ARG002 - the protocol's shape
+        return []
+
+
+def test_a_slow_machine_works_longer_and_waits_as_long(tmp_path: Path) -> None:
+    """Work took three times as long as expected: a minute of waiting is a minute, ten seconds of work are thirty.
+
+    Within the step the time left falls with the clock, and the bar moves.
+    """
+    clock, reporter = MovableClock(), Watched()
+    Runner([Steps(clock, ["a"], slowness=3), Waiting(clock, 3)], [SM], journal(tmp_path), reporter, clock).run()
+    left = ["about 80 s left", "about 90 s left", "about 68 s left", "about 45 s left", "about 22 s left"]
+    assert [said.partition(", ")[2] for said in reporter.said] == left
+    assert reporter.total == 80
+    assert reporter.done == pytest.approx(80)
+
+
+class Played:
+    """An experiment's steps, each of which takes what it waits and a known multiple of its work; it tells what was promised."""
+
+    def __init__(self, real: Experiment, clock: MovableClock, slowness: float) -> None:
+        self._real, self._clock, self._slowness = real, clock, slowness
+        self.dimension = real.dimension
+        self.begun: list[float] = []
+
+    def steps(self, able: Sequence[Entry]) -> list[Step]:
+        return self._real.steps(able)
+
+    def observe(self, step: Step, task: Task) -> Observed:
+        self.begun.append(self._clock.steady())
+        task.describe(step.key)
+        self._clock.advance(step.waits_s + (step.seconds - step.waits_s) * self._slowness)
+        return {}
+
+    def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:  # noqa: ARG002 - the protocol's shape
+        return []
+
+
+def planned(scale: Scale) -> list[Experiment]:
+    """The experiments that take long, of which nothing but the steps is asked."""
+    none: Any = None
+    cases = [Case(SM.store, str(number), "", none) for number in range(13)]
+    return [
+        ColdStart(none, scale.rounds, aws),
+        Reads(none, scale.warm, scale.misses, scale.turns, aws),
+        Staleness(none, scale.applications, scale.span, none, aws),
+        Leak(cases, scale.horizon_s, none, aws),
+        Outage(none, scale.down_s, none, aws),
+    ]
+
+
+@pytest.mark.parametrize(("scale", "most_s"), [(FULL, 15 * 60), (QUICK, 60)])
+def test_the_plan_is_within_what_is_promised(scale: Scale, most_s: float) -> None:
+    """A quarter of an hour, or a minute, with every contender; a third is left for the stack and for slower machines."""
+    expected = sum(step.seconds for one in planned(scale) for step in one.steps(CATALOGUE))
+    assert most_s / 3 < expected < most_s * 2 / 3
+
+
+@pytest.mark.parametrize("slowness", [0.5, 1, 2])
+def test_the_time_left_of_a_full_run_is_sound(slowness: float, tmp_path: Path) -> None:
+    """After the first round of cold starts, on a machine of half or twice the speed, it is right at every step."""
+    clock, reporter = MovableClock(), Watched()
+    played = [Played(one, clock, slowness) for one in planned(FULL)]
+    Runner(played, CATALOGUE, journal(tmp_path), reporter, clock).run()
+    over = clock.steady()
+    begun = [at for one in played for at in one.begun]
+    told = [re.search(r"about (\d+) (min|s) left", said) for said in reporter.said]
+    for at, found in list(zip(begun, told, strict=True))[1:]:
+        assert found
+        unit_s = 60 if found[2] == "min" else 1
+        assert int(found[1]) * unit_s == pytest.approx(over - at, abs=unit_s / 2 + 0.01)
+
+
+def test_a_store_that_fails_unforeseen_marks_its_cells_too(tmp_path: Path) -> None:
+    """AWS, Vault or the database says no in the middle of a step: told by kind alone, and the next step is done."""
+
+    class Throttled(Steps):
+        def observe(self, step: Step, task: Task) -> Observed:
+            if step.key == "a":
+                raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "planted"}}, "PutSecretValue")
+            return super().observe(step, task)
+
+    clock = MovableClock()
+    measured = Runner([Throttled(clock, ["a", "b"])], [SM], journal(tmp_path), Watched(), clock).run()
+    assert [(one.value, one.note) for one in measured] == [(None, "It can't be tried here (ClientError)."), (1, "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("secretsmanager.boto3", "aws"),
+        ("ssm-reference.powertools", "aws"),
+        ("env.kms", "aws"),
+        ("secretsmanager", "aws"),
+        ("ssm", "aws"),
+        ("env.plain", "loopback"),
+        ("env", "loopback"),
+        ("vault-kv.hvac", "loopback"),
+        ("vault-dynamic", "loopback"),
+    ],
+)
+def test_only_what_reaches_aws_is_timed_there(name: str, place: str) -> None:
+    """With a real account Vault and the database are still this machine's."""
+    assert place_of(name, "aws") == place
+    assert place_of(name, "loopback") == "loopback"
 
 
 def test_a_killed_run_goes_on_with_what_it_had_not_done(

@@ -10,9 +10,8 @@ import json
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.compare.calling import Answer
-from vaultgate_ops.compare.contenders import Keeps, entry
+from vaultgate_ops.compare.contenders import SLOW_S, Keeps, entry
 from vaultgate_ops.compare.experiments.cold_start import First
-from vaultgate_ops.compare.experiments.reads import SLOW
 from vaultgate_ops.compare.ground import ask
 from vaultgate_ops.errors import CheckFailed, OpsError
 
@@ -116,10 +115,10 @@ class Bench:
 
     def read(self, contender: str) -> Callable[[], Answer]:
         """A read of a warm function, which has asked its store a moment ago: no answer's age decides who outlives an outage."""
-        if contender in SLOW:
+        if contender in SLOW_S:
             self._ground.drop(contender)
         sandbox = self._ground.warm(contender)
-        if entry(contender).keeps is Keeps.TIME and contender not in SLOW:
+        if entry(contender).keeps is Keeps.TIME and contender not in SLOW_S:
             ask(sandbox, do="read", anew=True)
 
         def once() -> Answer:

@@ -8,8 +8,8 @@ from another. Judging is apart from calling, and pure.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from vaultgate_ops.clock import Clock
 
     Ask = Callable[[], "Answer"]
+
+T = TypeVar("T")
+TICK_S = 1.0
+"""How often somebody who waits is told that it goes on."""
 
 
 class Answer(NamedTuple):
@@ -71,6 +75,8 @@ def side_by_side(
     clock: Clock,
     every_s: float,
     over: Callable[[Sequence[Call]], bool],
+    *,
+    tick: Callable[[], object] = lambda: None,
 ) -> dict[str, list[Call]]:
     """Call several at once, and do something meanwhile.
 
@@ -80,6 +86,7 @@ def side_by_side(
         clock: see `calls`.
         every_s: see `calls`.
         over: see `calls`.
+        tick: see `awaited`.
     """
     abandoned = threading.Event()
 
@@ -90,11 +97,24 @@ def side_by_side(
         try:
             futures = {subject: pool.submit(calls, ask, clock, every_s, ended) for subject, ask in asks.items()}
             meanwhile()
-            return {subject: future.result() for subject, future in futures.items()}
+            return {subject: awaited(future, tick) for subject, future in futures.items()}
         except BaseException:
             # Somebody interrupts, or what was to be done failed: nobody else would end the callers.
             abandoned.set()
             raise
+
+
+def awaited(future: Future[T], tick: Callable[[], object], every_s: float = TICK_S) -> T:
+    """A future's result.
+
+    Args:
+        future: of anything.
+        tick: done again and again until it is there.
+        every_s: how often.
+    """
+    while wait([future], every_s).not_done:
+        tick()
+    return future.result()
 
 
 class Tally(NamedTuple):

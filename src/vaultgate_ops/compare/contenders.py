@@ -36,6 +36,10 @@ class Keeps(StrEnum):
     SANDBOX = "sandbox"
 
 
+SLOW_S = {"secretsmanager.caching": 3.75}
+"""Seconds that a forced refresh waits by its maker's will, on average: AWS's library, 2.5 to 5 s."""
+
+
 class Entry(NamedTuple):
     """One way of reading one store.
 

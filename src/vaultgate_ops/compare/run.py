@@ -14,6 +14,7 @@ import os
 import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ class Scale:
 
     Attributes:
         rounds: cold starts of each.
-        warm, misses: reads of each.
+        warm, misses: reads of each, over `turns` rounds.
         span: of a rotation under load.
         applications: that are called then.
         horizon_s: for a leak's end.
@@ -75,14 +76,15 @@ class Scale:
     rounds: int
     warm: int
     misses: int
+    turns: int
     span: Span
     applications: tuple[str, ...]
     horizon_s: float
     down_s: float
 
 
-QUICK = Scale(1, 200, 5, Span(0.3, 0.3, 1.5, 8), (CAREFUL,), 1.5, 5)
-FULL = Scale(15, 5000, 100, Span(5, 5, 20, 4), (CAREFUL, TRUSTING), 30, 60)
+QUICK = Scale(1, 200, 5, 5, Span(0.3, 0.3, 1.5, 8), (CAREFUL,), 1.5, 5)
+FULL = Scale(15, 5000, 100, 10, Span(5, 5, 20, 4), (CAREFUL, TRUSTING), 30, 60)
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,16 @@ def identity(options: Options, where: str, told: Mapping[str, str | int | float]
     }
 
 
+def place_of(name: str, aws: str) -> str:
+    """Where the store is that is read or acted on.
+
+    Args:
+        name: id of a contender or a store.
+        aws: where AWS's are, `loopback` or `aws`.
+    """
+    return aws if f"{name}.".startswith(_IN_AWS) else "loopback"
+
+
 def _mode(options: Options) -> str:
     return "quick" if options.quick else "full"
 
@@ -209,20 +221,18 @@ def _experiments(options: Options, ground: Ground) -> list[Experiment]:
     """The wanted ones, outage last: nothing is to be measured of a store that has just been down."""
     scale, clock = QUICK if options.quick else FULL, ground.clock
 
-    def places(contender: str) -> str:
-        return ground.access.place if contender.startswith(_IN_AWS) else "loopback"
-
+    places = partial(place_of, aws=ground.access.place)
     bench = Bench(ground)
     wanted = options.dimensions()
     if Dimension.AUDIT in wanted:
         ground.stack.mirror_audit()
     every: list[Experiment] = [
         ColdStart(bench.cold_start, scale.rounds, places),
-        Reads(bench, scale.warm, scale.misses, places),
+        Reads(bench, scale.warm, scale.misses, scale.turns, places),
         Audit(Trails(ground).follow),
         BlastRadius(Decoys(ground).trials()),
-        Staleness(bench, scale.applications, scale.span, clock),
-        Leak(Leaks(ground).cases(), scale.horizon_s, clock),
+        Staleness(bench, scale.applications, scale.span, clock, places),
+        Leak(Leaks(ground).cases(), scale.horizon_s, clock, places),
         Outage(bench, scale.down_s, clock, places),
     ]
     # Shares of quotas stand on the counts of reads.

@@ -11,6 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import hvac
+import pymysql
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
 from vaultgate_ops.compare.result import Measurement
 
 if TYPE_CHECKING:
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
     """By contender or store: what a step saw of it."""
 
 
+TROUBLES = (hvac.exceptions.VaultError, requests.RequestException, ClientError, BotoCoreError, pymysql.MySQLError)
+"""What the libraries raise that reach Vault, AWS and the database; their words may quote what is secret, their kinds don't."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A part of an experiment that is done whole or not at all.
@@ -31,12 +40,14 @@ class Step:
     Attributes:
         key: tells it from the experiment's others, for the journal.
         subjects: ids of the contenders or stores in it.
-        seconds: about how long it takes.
+        seconds: about how long it takes, by its own durations and numbers of samples.
+        waits_s: how many of these pass on every machine alike: what is slept, not worked.
     """
 
     key: str
     subjects: tuple[str, ...]
     seconds: float
+    waits_s: float = 0
 
 
 class Experiment(Protocol):
@@ -53,7 +64,7 @@ class Experiment(Protocol):
         """Do a step.
 
         Raises:
-            OpsError: the step as a whole can't be done.
+            OpsError: the step as a whole can't be done; or one of `TROUBLES`.
         """
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
@@ -67,6 +78,14 @@ AFAR = "From this machine over its own network, not from inside Lambda."
 def unmeasured(dimension: Dimension, subject: str, name: str, why: str) -> Measurement:
     """The cell of something that could not be measured."""
     return Measurement(dimension, subject, name, None, samples=0, note=why)
+
+
+def turned(subjects: Sequence[str], rounds: int) -> list[tuple[str, ...]]:
+    """The order of each round: everybody's turn comes once in it, and each begins with another one."""
+    if not subjects:
+        return []
+    starts = (turn % len(subjects) for turn in range(rounds))
+    return [(*subjects[start:], *subjects[:start]) for start in starts]
 
 
 def quantile(samples: Sequence[float], share: float) -> float:

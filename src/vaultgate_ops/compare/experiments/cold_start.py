@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vaultgate_ops.compare.experiments import AFAR, Step, quantile, unmeasured
+from vaultgate_ops.compare.experiments import AFAR, Step, quantile, turned, unmeasured
 from vaultgate_ops.compare.result import Dimension, Measurement
 from vaultgate_ops.errors import OpsError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vaultgate_ops.compare.experiments import Observed
     from vaultgate_ops.reporting import Task
 
-_ONE_S = 0.8
+_ONE_S = 0.32  # a sandbox from its start to its end, on average over the contenders: about
 NOTE = "AWS's emulator and stores on this machine: the order of the contenders holds elsewhere, the milliseconds do not."
 
 
@@ -52,9 +52,8 @@ class ColdStart:
 
     def steps(self, able: Sequence[Entry]) -> list[Step]:
         """The rounds."""
-        names = [one.id for one in able]
-        turned = (tuple(names[turn % len(names) :] + names[: turn % len(names)]) for turn in range(self._rounds if names else 0))
-        return [Step(f"round-{turn}", subjects, _ONE_S * len(subjects)) for turn, subjects in enumerate(turned)]
+        rounds = turned([one.id for one in able], self._rounds)
+        return [Step(f"round-{turn}", subjects, _ONE_S * len(subjects)) for turn, subjects in enumerate(rounds)]
 
     def observe(self, step: Step, task: Task) -> Observed:
         """One round."""

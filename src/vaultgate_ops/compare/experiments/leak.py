@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vaultgate_ops.compare.experiments import Step, unmeasured
+from vaultgate_ops.compare.calling import awaited
+from vaultgate_ops.compare.experiments import AFAR, Step, unmeasured
 from vaultgate_ops.compare.result import NEVER, Dimension, Measurement, Tag
 from vaultgate_ops.errors import OpsError
 
@@ -35,6 +36,7 @@ UNNOTICED = {
 }
 """The longest that a credential is let in if nobody does anything, in seconds, and by what; where nothing ends it, no entry."""
 _LEAST = 2  # rounds: a refusal must be seen twice
+_PREPARED_S = 0.15  # one case: a user, what holds its password, two connections: about
 _LOGIN, _SESSION = "login", "session"
 
 
@@ -68,28 +70,33 @@ class Leak:
         cases: to go through.
         horizon_s: how long a refusal is waited for.
         clock: for polls and times.
+        places: where a store is, `loopback` or `aws`: what is done about a leak is done there.
     """
 
     dimension = Dimension.LEAK
 
-    def __init__(self, cases: Sequence[Case], horizon_s: float, clock: Clock) -> None:
+    def __init__(self, cases: Sequence[Case], horizon_s: float, clock: Clock, places: Callable[[str], str]) -> None:
         self._cases = {case.key: case for case in cases}
-        self._horizon_s, self._clock = horizon_s, clock
+        self._horizon_s, self._clock, self._places = horizon_s, clock, places
 
     def steps(self, able: Sequence[Entry]) -> list[Step]:
         """One: all cases side by side, for each of those that never end takes the whole horizon."""
         stores = {one.store for one in able}
         keys = tuple(key for key, case in self._cases.items() if case.store in stores)
-        return [Step("all", keys, self._horizon_s + 2)] if keys else []
+        return [Step("all", keys, self._horizon_s + _PREPARED_S * len(keys), self._horizon_s)] if keys else []
 
     def observe(self, step: Step, task: Task) -> Observed:
         """Leak, act, and knock until refused."""
-        task.describe("leaked credentials")
+
+        def tell() -> None:
+            task.describe("leaked credentials")
+
+        tell()
         abandoned = threading.Event()
         with ThreadPoolExecutor(len(step.subjects)) as pool:
             try:
                 futures = {key: pool.submit(self._one, key, abandoned) for key in step.subjects}
-                return {key: future.result() for key, future in futures.items()}
+                return {key: awaited(future, tell) for key, future in futures.items()}
             except BaseException:
                 # Somebody interrupts: nobody waits for the horizon.
                 abandoned.set()
@@ -124,6 +131,7 @@ class Leak:
     def _of(self, case: Case, seen: Mapping[str, Any]) -> list[Measurement]:
         if "problem" in seen:
             return [unmeasured(self.dimension, case.store, f"login_after_{case.action}", seen["problem"])]
+        place = self._places(case.store)
         return [
             Measurement(
                 self.dimension,
@@ -131,8 +139,9 @@ class Leak:
                 f"{probe}_after_{case.action}",
                 NEVER if seen[probe] is None else round(seen[probe], 3),
                 "s",
-                note=case.title,
+                note=case.title if place == "loopback" else f"{case.title} {AFAR}",
                 conditions={"horizon_s": self._horizon_s},
+                place=place,
             )
             for probe in (_LOGIN, _SESSION)
             if probe in seen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vaultgate_ops.compare.calling import Call, first_served, side_by_side, tally
+from vaultgate_ops.compare.calling import TICK_S, Call, first_served, side_by_side, tally
 from vaultgate_ops.compare.contenders import KEEP_S, Keeps, entry
 from vaultgate_ops.compare.experiments import Step, unmeasured
 from vaultgate_ops.compare.result import NEVER, Dimension, Measurement
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 PER_SECOND = 5.0
 _BEFORE_S, _RECOVERY_S = 0.5, 10.0
+_AFTER_S, _WARM_S = 0.5, 0.1  # until all are served again, and to make one ready: about
 
 
 class Outage:
@@ -62,11 +63,16 @@ class Outage:
     def steps(self, able: Sequence[Entry]) -> list[Step]:
         """One: all stores are down at once, so that all see the same machine."""
         subjects = tuple(one.id for one in able)
-        return [Step("all", subjects, _BEFORE_S + self._down_s + 2)] if subjects else []
+        waits_s = _BEFORE_S + self._down_s + _AFTER_S
+        return [Step("all", subjects, waits_s + _WARM_S * len(subjects), waits_s)] if subjects else []
 
     def observe(self, step: Step, task: Task) -> Observed:
         """Read all, take all stores down, bring them back."""
-        task.describe("every store is down, and all are read")
+
+        def tell() -> None:
+            task.describe("every store is down, and all are read")
+
+        tell()
         seen: Observed = {}
         asks = {}
         for subject in step.subjects:
@@ -85,7 +91,9 @@ class Outage:
             try:
                 self._broken.down(stores)
                 at.append(self._clock.steady())
-                self._clock.sleep(max(0.0, at[0] + self._down_s - self._clock.steady()))
+                while (left_s := at[0] + self._down_s - self._clock.steady()) > 0:
+                    self._clock.sleep(min(left_s, TICK_S))
+                    tell()
             finally:
                 at.append(self._clock.steady())
                 self._broken.up(stores)
@@ -95,7 +103,7 @@ class Outage:
                 return False
             return first_served(made, at[1]) is not None or self._clock.steady() >= at[1] + _RECOVERY_S
 
-        made = side_by_side(asks, break_and_mend, self._clock, 1 / PER_SECOND, over)
+        made = side_by_side(asks, break_and_mend, self._clock, 1 / PER_SECOND, over, tick=tell)
         return seen | {subject: observed(calls, *at) for subject, calls in made.items()}
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
@@ -124,6 +132,7 @@ class Outage:
                 "s",
                 samples=1,
                 conditions={**conditions, "horizon_s": _RECOVERY_S},
+                place=self._places(subject),
             ),
         ]
 

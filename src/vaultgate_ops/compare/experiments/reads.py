@@ -1,7 +1,8 @@
 """Reads: how long one takes when the way has the answer, how long when it must ask, and how often stores are asked.
 
-Rules: the function times itself, so the emulator's cost is no part of it. A way that keeps nothing asks at each read: its
-warm reads and its misses are the same thing, measured twice. Calls are counted at the store, not believed. Calls per million
+Rules: the function times itself, so the emulator's cost is no part of it. A round reads with every contender and each round
+begins with another one, so that a noisy minute falls on all. A way that keeps nothing asks at each read: its warm reads and
+its misses are the same thing, measured twice. Calls are counted at the store, not believed. Calls per million
 invocations are computed from these counts by `calls_per_million`, whose terms are in its docstring.
 """
 
@@ -10,8 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vaultgate_ops.compare.contenders import KEEP_S, Keeps, entry
-from vaultgate_ops.compare.experiments import AFAR, Step, quantile, unmeasured
+from vaultgate_ops.compare.contenders import KEEP_S, SLOW_S, Keeps, entry
+from vaultgate_ops.compare.experiments import AFAR, Step, quantile, turned, unmeasured
 from vaultgate_ops.compare.result import Dimension, Measurement, Tag
 from vaultgate_ops.errors import OpsError
 
@@ -45,9 +46,10 @@ LEASE_S = 600.0
 CONCURRENCIES = (1, 100, 1000)
 LIFETIMES_S = (60.0, float(KEEP_S), 3600.0)
 _BUCKETS = 100
-SLOW = {"secretsmanager.caching": 20}
-"""One miss for so many of others', where one takes seconds by its maker's will: AWS's library waits 2.5 to 5 s before a forced
-refresh."""
+FEWER = 20
+"""One miss for so many of others', where a forced refresh takes seconds."""
+_TURN_S, _MISS_S = 0.012, 0.0035  # three invocations and two counts; one read of a store: about
+_HIT_S = {"proxy": 0.0007, "agent": 0.0007, "extension": 0.0007}  # over HTTP; out of a memory it is next to nothing
 NOTE = "Stores on this machine's loopback: what is compared is the work of the two ends, no network is in it."
 
 
@@ -68,72 +70,113 @@ class Reads:
 
     Args:
         reader: reads in the contenders' functions.
-        warm, misses: how many reads of each kind.
+        warm, misses: how many reads of each kind, over all rounds.
+        rounds: in how many parts.
         places: where a contender's store is, `loopback` or `aws`.
     """
 
     dimension = Dimension.READS
 
-    def __init__(self, reader: Reader, warm: int, misses: int, places: Callable[[str], str]) -> None:
-        self._reader, self._warm, self._misses, self._places = reader, warm, misses, places
+    def __init__(self, reader: Reader, warm: int, misses: int, rounds: int, places: Callable[[str], str]) -> None:
+        self._reader, self._warm, self._misses, self._rounds, self._places = reader, warm, misses, rounds, places
 
     def steps(self, able: Sequence[Entry]) -> list[Step]:
-        """One for each contender, alone."""
-        return [Step(one.id, (one.id,), 0.3 + (self._warm + self._misses) * 0.01) for one in able]
+        """The rounds."""
+        return [self._step(turn, subjects) for turn, subjects in enumerate(turned([one.id for one in able], self._rounds))]
+
+    def _step(self, turn: int, subjects: tuple[str, ...]) -> Step:
+        work_s = waits_s = 0.0
+        for subject in subjects:
+            warm, misses = self._numbers(subject, turn)
+            one, miss_s = entry(subject), SLOW_S.get(subject, 0.0)
+            work_s += _TURN_S + misses * _MISS_S
+            work_s += warm * (_MISS_S if one.keeps is Keeps.NOTHING else _HIT_S.get(one.way, 0.0))
+            waits_s += misses * miss_s
+        return Step(f"round-{turn}", subjects, work_s + waits_s, waits_s)
+
+    def _numbers(self, subject: str, turn: int) -> tuple[int, int]:
+        """How many warm reads and how many misses in one round."""
+        misses = max(1, self._misses // FEWER) if subject in SLOW_S else self._misses
+        # Who keeps nothing makes a call, and with dynamic credentials a user, for each read.
+        warm = self._misses if entry(subject).keeps is Keeps.NOTHING else self._warm
+        return self._part(warm, turn), self._part(misses, turn)
+
+    def _part(self, whole: int, turn: int) -> int:
+        """A round's part: all rounds' parts are the whole."""
+        return whole * (turn + 1) // self._rounds - whole * turn // self._rounds
 
     def observe(self, step: Step, task: Task) -> Observed:
-        """Warm reads, then misses, with the store's counts around them."""
-        (subject,) = step.subjects
-        task.describe(f"reads, {subject}")
-        kept = entry(subject).keeps is not Keeps.NOTHING
-        try:
-            self._reader.times(subject, 1, anew=False)
-            first = self._reader.first_calls(subject)
-            # Who keeps nothing makes a call, and with dynamic credentials a user, for each of these.
-            warm = self._reader.times(subject, self._warm if kept else self._misses, anew=False)
-            before = self._reader.calls(subject)
-            misses = max(1, self._misses // SLOW.get(subject, 1))
-            missed = self._reader.times(subject, misses, anew=True)
-            after = self._reader.calls(subject)
-        except OpsError as error:
-            return {subject: {"problem": error.message}}
-        miss = None if before is None or after is None else (after - before) / misses
-        return {subject: {"warm_us": warm, "miss_us": missed, "first_calls": first, "miss_calls": miss}}
+        """One round: of each, warm reads, then misses, with the store's counts around them."""
+        turn = int(step.key.partition("-")[2])
+        seen: Observed = {}
+        for subject in step.subjects:
+            task.describe(f"reads, {subject}")
+            try:
+                seen[subject] = self._read(subject, *self._numbers(subject, turn))
+            except OpsError as error:
+                seen[subject] = {"problem": error.message}
+        return seen
+
+    def _read(self, subject: str, warm: int, misses: int) -> dict[str, Any]:
+        self._reader.times(subject, 1, anew=False)
+        hits = self._reader.times(subject, warm, anew=False)
+        before = self._reader.calls(subject)
+        missed = self._reader.times(subject, misses, anew=True)
+        after = self._reader.calls(subject)
+        made = None if before is None or after is None else after - before
+        return {"warm_us": hits, "miss_us": missed, "first_calls": self._reader.first_calls(subject), "calls": made}
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
         """Quantiles, and calls per million at each concurrency and lifetime."""
-        return [measured for seen in observed.values() for subject, one in seen.items() for measured in self._of(subject, one)]
+        subjects = dict.fromkeys(subject for seen in observed.values() for subject in seen)
+        return [
+            measured
+            for subject in subjects
+            for measured in self._of(subject, [seen[subject] for seen in observed.values() if subject in seen])
+        ]
 
-    def _of(self, subject: str, seen: Mapping[str, Any]) -> list[Measurement]:
-        if "problem" in seen:
-            return [unmeasured(self.dimension, subject, "warm_p50", seen["problem"])]
+    def _of(self, subject: str, rounds: Sequence[Mapping[str, Any]]) -> list[Measurement]:
+        read = [one for one in rounds if "problem" not in one]
+        problems = [one["problem"] for one in rounds if "problem" in one]
+        if not read:
+            return [unmeasured(self.dimension, subject, "warm_p50", problems[0])]
+        warm, missed = ([us for one in read for us in one[kind]] for kind in ("warm_us", "miss_us"))
         # A variable can't be read anew: what is kept is all there is.
-        own = "It waits 2.5 to 5 s before a forced refresh, so that not all do it at once. " if subject in SLOW else ""
-        kinds = {"warm": seen["warm_us"], **({} if entry(subject).keeps is Keeps.SANDBOX else {"miss": seen["miss_us"]})}
+        kinds = {"warm": warm, "miss": [] if entry(subject).keeps is Keeps.SANDBOX else missed}
+        less = f"{len(problems)} of {len(rounds)} rounds failed: {problems[0]} " if problems else ""
         figures = [
-            Measurement(
-                self.dimension,
-                subject,
-                f"{kind}_p{round(100 * share)}",
-                round(quantile(samples, share), 2),
-                "us",
-                samples=len(samples),
-                note=(own if kind == "miss" else "") + (NOTE if self._places(subject) == "loopback" else AFAR),
-                series=distribution(samples) if share == 0.5 else None,  # noqa: PLR2004 - once for both
-                conditions={"lifetime_s": KEEP_S} if entry(subject).keeps is Keeps.TIME else {},
-                place=self._places(subject),
-            )
+            self._quantile(subject, kind, samples, share, less)
             for kind, samples in kinds.items()
             for share in (0.5, 0.99)
+            if samples
         ]
-        counted = seen["first_calls"], seen["miss_calls"]
-        if None in counted:
+        first, made = ([one[name] for one in read if one[name] is not None] for name in ("first_calls", "calls"))
+        if not first or not missed or len(made) < len(read):
             why = "Nobody counts the calls to this store here."
             return [*figures, unmeasured(self.dimension, subject, "calls_per_million", why)]
-        return figures + _computed(subject, Counts(*counted))
+        return figures + _computed(subject, Counts(first[0], sum(made) / len(missed)), len(missed))
+
+    def _quantile(self, subject: str, kind: str, samples: Sequence[float], share: float, note: str) -> Measurement:
+        if share * len(samples) > len(samples) - 1:
+            note += f"The slowest of {len(samples)}, which are few. "
+        if kind == "miss" and subject in SLOW_S:
+            note += "It waits 2.5 to 5 s before a forced refresh, so that not all do it at once. "
+        place = self._places(subject)
+        return Measurement(
+            self.dimension,
+            subject,
+            f"{kind}_p{round(100 * share)}",
+            round(quantile(samples, share), 2),
+            "us",
+            samples=len(samples),
+            note=note + (NOTE if place == "loopback" else AFAR),
+            series=distribution(samples) if share == 0.5 else None,  # noqa: PLR2004 - once for both
+            conditions={"lifetime_s": KEEP_S} if entry(subject).keeps is Keeps.TIME else {},
+            place=place,
+        )
 
 
-def _computed(subject: str, counts: Counts) -> list[Measurement]:
+def _computed(subject: str, counts: Counts, misses: int) -> list[Measurement]:
     keeps = entry(subject).keeps
     lifetimes: Sequence[float] = {
         Keeps.NOTHING: (0.0,),
@@ -144,7 +187,7 @@ def _computed(subject: str, counts: Counts) -> list[Measurement]:
     note = f"At {RATE:.0f} invocations a second, sandboxes that live {SANDBOX_S:.0f} s; from the calls counted here."
     counted = [
         Measurement(Dimension.READS, subject, "first_calls", counts.first, "calls", note="From a sandbox's start to its answer."),
-        Measurement(Dimension.READS, subject, "miss_calls", counts.miss, "calls"),
+        Measurement(Dimension.READS, subject, "miss_calls", counts.miss, "calls", samples=misses),
     ]
     return counted + [
         Measurement(

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaultgate_ops.compare.calling import Call, first_served, side_by_side, tally
-from vaultgate_ops.compare.contenders import KEEP_S, Keeps, entry
-from vaultgate_ops.compare.experiments import Step, unmeasured
+from vaultgate_ops.compare.contenders import KEEP_S, SLOW_S, Keeps, entry
+from vaultgate_ops.compare.experiments import AFAR, Step, unmeasured
 from vaultgate_ops.compare.published import DEFAULT_LIFETIMES
 from vaultgate_ops.compare.result import NEVER, Dimension, Measurement, Tag
 from vaultgate_ops.errors import OpsError
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 PER_SECOND = 20.0
+_READY_S = 0.25  # one contender's function and its application: about
 
 
 class Span(NamedTuple):
@@ -71,12 +72,16 @@ class Staleness:
         applications: `careful`, `trusting` or both.
         span: see there.
         clock: for turns and times.
+        places: where a contender's store is, `loopback` or `aws`.
     """
 
     dimension = Dimension.STALENESS
 
-    def __init__(self, rotated: Rotated, applications: Sequence[str], span: Span, clock: Clock) -> None:
-        self._rotated, self._applications, self._span, self._clock = rotated, applications, span, clock
+    def __init__(
+        self, rotated: Rotated, applications: Sequence[str], span: Span, clock: Clock, places: Callable[[str], str]
+    ) -> None:
+        self._rotated, self._applications, self._span = rotated, applications, span
+        self._clock, self._places = clock, places
 
     def steps(self, able: Sequence[Entry]) -> list[Step]:
         """Stores, as many together as may be called side by side, once with each application."""
@@ -86,18 +91,28 @@ class Staleness:
             if not groups or len(groups[-1]) + len(mine) > self._span.most:
                 groups.append([])
             groups[-1] += mine
-        seconds = self._span.before_s + self._span.horizon_s + 1
-        return [
-            Step(f"{application}-{'+'.join(group)}", tuple(group), seconds)
-            for application in self._applications
-            for group in groups
-        ]
+        return [self._step(application, group) for application in self._applications for group in groups]
+
+    def _step(self, application: str, group: Sequence[str]) -> Step:
+        waits_s = self._span.before_s + max(self._follows_s(subject, application) for subject in group)
+        return Step(f"{application}-{'+'.join(group)}", tuple(group), waits_s + _READY_S * len(group), waits_s)
+
+    def _follows_s(self, subject: str, application: str) -> float:
+        """About how long it is called after a rotation."""
+        keeps = entry(subject).keeps
+        if keeps is Keeps.SANDBOX or (application == "trusting" and keeps is not Keeps.NOTHING):
+            return self._span.horizon_s
+        return max(self._span.after_s, SLOW_S.get(subject, 0.0))
 
     def observe(self, step: Step, task: Task) -> Observed:
         """Call, rotate each store once, go on until all have followed or the horizon."""
         application = step.key.partition("-")[0]
         stores = tuple(dict.fromkeys(entry(subject).store for subject in step.subjects))
-        task.describe(f"rotations under load, {', '.join(stores)}")
+
+        def tell() -> None:
+            task.describe(f"rotations under load, {', '.join(stores)}")
+
+        tell()
         self._rotated.ready(stores)
         seen: Observed = {}
         asks = {}
@@ -124,7 +139,7 @@ class Staleness:
             followed = first_served(made, last) is not None
             return now >= last + (self._span.after_s if followed else self._span.horizon_s)
 
-        made = side_by_side(asks, rotate, self._clock, 1 / PER_SECOND, over)
+        made = side_by_side(asks, rotate, self._clock, 1 / PER_SECOND, over, tick=tell)
         self._rotated.restore(stores)
         return seen | {subject: observed(calls, *at[entry(subject).store]) for subject, calls in made.items()}
 
@@ -171,14 +186,16 @@ class Staleness:
             series=tuple((at_s, float(served)) for at_s, served in seen["calls"]),
             conditions=conditions,
         )
+        place = self._places(subject)
         until = Measurement(
             self.dimension,
             subject,
             f"new_value_{application}",
             NEVER if new_s is None else round(new_s, 3),
             "s",
-            note=note,
+            note=note if place == "loopback" else f"{note} {AFAR}".strip(),
             conditions={**conditions, "horizon_s": self._span.horizon_s},
+            place=place,
         )
         return [failed, until]
 
