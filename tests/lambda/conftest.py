@@ -31,6 +31,16 @@ def sandboxes(stack: Stack) -> Iterator[Callable[..., Sandbox]]:
         sandbox.kill()
 
 
+@pytest.fixture
+def store(stack: Stack) -> Iterator[Callable[..., object]]:
+    """Writes fields to the demo's secret, secret/data/records, which other tests read as well: at the end it is what it was."""
+    with stack.vault.client() as vault:
+        engine = vault.secrets.kv.v2
+        before = engine.read_secret_version("records", raise_on_deleted_version=True)["data"]["data"]
+        yield lambda **fields: engine.create_or_update_secret("records", fields)
+        engine.create_or_update_secret("records", before)
+
+
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built layer with a clock that can be moved."""

@@ -28,12 +28,11 @@ user={{ .Data.username }}
 
 
 @pytest.fixture
-def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
+def environment(stack: Stack, tmp_path: Path, store: Callable[..., object]) -> dict[str, str]:
     """Variables of the sandbox alone; everything about Vault stands in the file."""
     port = processes.free_port()
     variables = stack.function_environment(port)
-    vault = hvac.Client(url=stack.vault.address, token=stack.vault.root_token, verify=str(stack.vault.ca_file))
-    vault.secrets.kv.v2.create_or_update_secret("records", {"api_key": "from-vault"}, mount_point="secret")
+    store(api_key="from-vault")
     document = {
         "vault": {"address": variables.pop("VAULT_ADDR"), "ca_cert": variables.pop("VAULT_CACERT")},
         "auto_auth": {

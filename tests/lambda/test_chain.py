@@ -61,12 +61,12 @@ def test_a_cold_start_counts_rows_with_a_user_made_for_it(sandboxes: Start, back
 
 
 def test_a_warm_call_uses_the_same_lease(sandboxes: Start, backstage: EmbeddedScene) -> None:
-    """A second and a third call cost Vault nothing."""
+    """A second and a third call cost Vault no lease; those that other tests left may end meanwhile."""
     sandbox = sandboxes()
     user = records(sandbox)[1]["credential"]["user"]
     leases = backstage.leases()
     assert [records(sandbox)[1]["credential"]["user"] for _ in range(2)] == [user, user]
-    assert backstage.leases() == leases
+    assert backstage.leases() <= leases
 
 
 def test_a_lease_revoked_behind_its_back_is_replaced(sandboxes: Start, backstage: EmbeddedScene, eventually: Eventually) -> None:

@@ -343,13 +343,12 @@ def rotated(scene: Scene) -> None:
 
 
 @pytest.fixture
-def scene(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def scene(stack: Stack, request: pytest.FixtureRequest, store: Callable[..., object]) -> Iterator[Scene]:
     """A scene for one row; what it broke is mended."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.callspec.id.lower()).strip("-")
     folder = stack.folder / f"chaos-{name}"[:60]
     folder.mkdir()
-    with stack.vault.client() as client:
-        client.secrets.kv.v2.create_or_update_secret("records", {"greeting": "hello"}, mount_point="secret")
+    store(greeting="hello")
     with ExitStack() as held:
         yield Scene(stack, folder, held)
 

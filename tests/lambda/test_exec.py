@@ -8,7 +8,6 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hvac
 import pytest
 from tests.simulators.lambda_service import sandbox_of
 
@@ -30,12 +29,9 @@ WRAPPER = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/vaultgate-exec"}
 
 
 @pytest.fixture
-def start(stack: Stack) -> Iterator[Callable[..., Sandbox]]:
+def start(stack: Stack, store: Callable[..., object]) -> Iterator[Callable[..., Sandbox]]:
     """Starts sandboxes of a function that tells its variables."""
-    vault = hvac.Client(url=stack.vault.address, token=stack.vault.root_token, verify=str(stack.vault.ca_file))
-    vault.secrets.kv.v2.create_or_update_secret(
-        "records", {"api_key": KEY, "limits": {"a": 1}, "nothing": None, "zero": "a\0b"}, mount_point="secret"
-    )
+    store(api_key=KEY, limits={"a": 1}, nothing=None, zero="a\0b")
     emulator = Path(folders.noted(stack.folder)["programs"]["emulator"])
     started: list[Sandbox] = []
 

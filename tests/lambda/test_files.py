@@ -9,7 +9,6 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import hvac
 import pytest
 
 from vaultgate_ops.local import paths
@@ -85,16 +84,6 @@ def reading(stack: Stack, name: str, tmp_path: Path) -> Iterator[Start]:
         sandbox.kill()
 
 
-@pytest.fixture
-def vault(stack: Stack) -> Iterator[hvac.Client]:
-    """Vault's administrator, who leaves the demo's secret as it was."""
-    client = hvac.Client(url=stack.vault.address, token=stack.vault.root_token, verify=str(stack.vault.ca_file))
-    before = client.secrets.kv.v2.read_secret_version("records", raise_on_deleted_version=True)["data"]["data"]
-    yield client
-    client.secrets.kv.v2.create_or_update_secret("records", before)
-    client.adapter.close()
-
-
 def said(sandbox: Sandbox, event: str) -> list[dict[str, Any]]:
     """The extension's log lines with this event."""
     lines = [json.loads(line) for line in re.findall(r'^\{"ts": .*\}$', sandbox.log(), re.MULTILINE)]
@@ -121,10 +110,10 @@ def test_a_function_finds_its_files_at_init(
         assert not (scratch / "vault").exists()
 
 
-def test_formats_as_their_readers_see_them(reading: Start, scratch: Path, vault: hvac.Client) -> None:
+def test_formats_as_their_readers_see_them(reading: Start, scratch: Path, store: Callable[..., object]) -> None:
     """A shell finds in the variable what was written in Vault, and a template holds fields of two engines."""
     nasty = 'it\'s $HOME `id` \\ "x"\nline 2'
-    vault.secrets.kv.v2.create_or_update_secret("records", {"GREETING": nasty})
+    store(GREETING=nasty)
     sandbox = reading(
         VAULT_SECRET_PATH_ENV=KV,
         VAULT_SECRET_FILE_ENV=f"{FOLDER}/app.env",
@@ -147,11 +136,11 @@ def test_formats_as_their_readers_see_them(reading: Start, scratch: Path, vault:
     assert subprocess.run(["sh", "-euc", script, "sh", str(file)], capture_output=True, check=True).stdout.decode() == nasty
 
 
-def test_a_changed_secret_reaches_the_file(reading: Start, vault: hvac.Client, eventually: Eventually) -> None:
+def test_a_changed_secret_reaches_the_file(reading: Start, store: Callable[..., object], eventually: Eventually) -> None:
     """An invocation after the TTL finds what somebody has written in Vault meanwhile, and the import's value was the old one."""
     sandbox = reading(VAULT_SECRET_PATH=KV, VAULTGATE_FILE_FORMAT="data", VAULTGATE_CACHE="secret/*=1s")
     old = sandbox.invoke({})["now"]["secret.json"][1]
-    vault.secrets.kv.v2.create_or_update_secret("records", {"greeting": "another"})
+    store(greeting="another")
     eventually(lambda: json.loads(sandbox.invoke({})["now"]["secret.json"][1]) == {"greeting": "another"})
     assert sandbox.invoke({})["init"]["secret.json"][1] == old
 

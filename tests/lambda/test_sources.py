@@ -43,8 +43,9 @@ class Place:
         name: of the user, and of whatever holds its password.
     """
 
-    def __init__(self, stack: Stack, clients: ExitStack) -> None:
+    def __init__(self, stack: Stack, clients: ExitStack, store: Callable[..., object]) -> None:
         self._stack = stack
+        self._store = store
         self.name = f"app_{uuid.uuid4().hex[:12]}"
         self._execute("CREATE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", self.name, OLD)
         self._execute("GRANT SELECT ON shop.orders TO %s@'%%'", self.name)
@@ -68,10 +69,10 @@ class Place:
 
     def secret(self, text: str) -> None:
         """Store in Secrets Manager, the first time or once more."""
-        if self.name in {one["Name"] for one in self._secrets.list_secrets()["SecretList"]}:
-            self._secrets.put_secret_value(SecretId=self.name, SecretString=text)
-        else:
+        try:
             self._secrets.create_secret(Name=self.name, SecretString=text)
+        except self._secrets.exceptions.ResourceExistsException:
+            self._secrets.put_secret_value(SecretId=self.name, SecretString=text)
 
     def parameter(self, text: str) -> None:
         """Store as a SecureString."""
@@ -79,9 +80,7 @@ class Place:
 
     def kv(self, password: str) -> None:
         """Store in Vault's KV engine."""
-        with self._stack.vault.client() as vault:
-            secret = {"username": self.name, "password": password}
-            vault.secrets.kv.v2.create_or_update_secret(path="records", secret=secret, mount_point="secret")
+        self._store(username=self.name, password=password)
 
     def _execute(self, statement: str, *arguments: str) -> None:
         with self._stack.database.connect() as connection, connection.cursor() as cursor:
@@ -89,13 +88,13 @@ class Place:
 
 
 @pytest.fixture
-def place(stack: Stack) -> Iterator[Place]:
+def place(stack: Stack, store: Callable[..., object]) -> Iterator[Place]:
     """A user, and a function's role that may read what AWS holds of it."""
     allowed = ["secretsmanager:GetSecretValue", "ssm:GetParameter"]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
     with ExitStack() as clients, stack.aws.client("iam") as iam:
         iam.put_role_policy(RoleName=ROLE, PolicyName="read", PolicyDocument=json.dumps(policy))
-        yield Place(stack, clients)
+        yield Place(stack, clients, store)
         iam.delete_role_policy(RoleName=ROLE, PolicyName="read")
 
 

@@ -86,7 +86,9 @@ ACTIONS = sorted(
 def allow(stack: Stack) -> Callable[[list[str]], None]:
     """Gives the role of whoever runs a sync these actions."""
     with stack.aws.client("iam") as iam:
-        if ROLE not in {role["RoleName"] for role in iam.list_roles()["Roles"]}:
+        try:
+            iam.get_role(RoleName=ROLE)
+        except iam.exceptions.NoSuchEntityException:
             stack.aws.create_role(ROLE)
 
     def give(actions: list[str]) -> None:
