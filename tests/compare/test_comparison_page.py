@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vaultgate_ops.compare import features, verdicts
+from vaultgate_ops.compare import cost, features, prices, verdicts
 from vaultgate_ops.compare.report import markdown
 
 PAGE = (Path(__file__).parents[2] / "docs" / "comparison.md").read_text(encoding="utf-8")
@@ -26,3 +26,20 @@ def test_it_has_every_rule_and_every_row_of_today() -> None:
         assert f"{rule.when} (rule {rule.id})" in plain, rule.id
     for row in features.load()["rows"]:
         assert row["title"] in plain
+
+
+def test_it_has_todays_prices_and_what_follows_from_them() -> None:
+    """A price, an assumption or a break-even line that changed since means that the page is old: make it anew."""
+    plain = PAGE.replace("\\", "")
+    today = cost.reading(prices.load())
+    for name, price in today["prices"].items():
+        assert re.search(
+            rf"^\| {re.escape(name)} \|.* {price['date']}, {price['standing']} \| {re.escape(price['source'])} \|$",
+            plain,
+            re.MULTILINE,
+        )
+    for line in today["break_even"]["lines"]:
+        assert f"| {line['environments']} | {line['calls']:,.0f} | {line['secrets']:,} (computed) |" in plain
+    assert f"from {today['break_even']['mirror']['calls']:,} calls a month" in plain
+    for assumed in today["assumptions"]:
+        assert assumed in plain

@@ -53,13 +53,18 @@ def at(**changed: float) -> dict[str, float]:
         ("ssm-standard", at(secrets=1, calls=10_513_000), 10_513_000 * 0.05 / 10_000 + (10_513_000 - 20_000) * 0.03 / 10_000),
         # Advanced parameters pay from the first call.
         ("ssm-advanced", at(secrets=10, calls=10_000), 10 * 0.05 + 0.05),
-        # Three servers, three disks of 100 GB, a load balancer, an endpoint in three zones, a key: nothing of it by use.
-        ("vault-ec2", at(calls=0), 3 * 730 * 0.096 + 300 * 0.08 + 730 * 0.0225 + 3 * 730 * 0.01 + 1),
+        # Three servers, three disks of 100 GB, a load balancer, three endpoints in three zones, a key: nothing of it by use.
+        ("vault-ec2", at(calls=0), 3 * 730 * 0.096 + 300 * 0.08 + 730 * 0.0225 + 9 * 730 * 0.01 + 1),
+        ("vault-ec2", at(calls=0), 210.24 + 24 + 16.425 + 65.70 + 1),
+        # The first environment's functions reach Vault in its own VPC, those of two others by an endpoint in two zones each.
+        ("vault-ec2", at(calls=0, in_vpc=1), 317.365),
+        ("vault-ec2", at(calls=0, environments=3, in_vpc=1), 317.365 + 2 * 14.60),
+        ("secretsmanager", at(secrets=0, calls=0, environments=3, in_vpc=1), 3 * 14.60),
         # Audit of 2,782 bytes a call: 1,000,000 calls are 2.782 GB, within the free 5; kept for three months at $0.03.
-        ("vault-ec2", at(calls=1_000_000), 273.565 + 3 * 2.782 * 0.03),
+        ("vault-ec2", at(calls=1_000_000), 317.365 + 3 * 2.782 * 0.03),
         # 2,000,000 are 5.564 GB: 0.564 of it paid, all of it kept.
-        ("vault-ec2", at(calls=2_000_000), 273.565 + 0.564 * 0.50 + 3 * 5.564 * 0.03),
-        ("vault-ec2", at(calls=0, upkeep_usd=300), 573.565),
+        ("vault-ec2", at(calls=2_000_000), 317.365 + 0.564 * 0.50 + 3 * 5.564 * 0.03),
+        ("vault-ec2", at(calls=0, upkeep_usd=300), 617.365),
         ("env-plain", at(secrets=500, calls=1_000_000), 0),
         # A key a month, and a Decrypt at 1,000 cold starts in a million invocations: 20 million invocations are free.
         ("env-kms", at(calls=20_000_000), 1),
@@ -92,9 +97,19 @@ def test_a_price_that_nobody_publishes_leaves_a_scenario_without_a_total() -> No
 
 
 def test_the_break_even_is_the_first_number_of_secrets_that_is_not_cheaper() -> None:
-    """Without calls Vault's $273.565 are reached by 684 secrets at $0.40 in one environment: 683 cost $273.20."""
+    """Without calls Vault's $317.365 are reached by 794 secrets at $0.40 in one environment: 793 cost $317.20."""
     even = cost.break_even(SCENARIOS["vault-ec2"], SCENARIOS["secretsmanager"], at(calls=0))
-    assert even == 684
+    assert even == 794
+
+
+def test_a_full_mirror_costs_what_the_servers_do_from_a_number_of_calls() -> None:
+    """By hand: 2,782 bytes at $0.50 and three times $0.03 a GB, 5 GB free, reach $317.365 at $319.865 / 0.00000164138."""
+    even = cost.reading(PRICES)["break_even"]["mirror"]
+    assert (even["of"], even["calls"]) == ("vault-ec2", 194_875_654)
+    logs = [part for part in SCENARIOS["vault-ec2"]["parts"] if (part["price"] or "").startswith("logs.")]
+    enough, less = (sum(cost.amount(part, at(calls=calls)) for part in logs) for calls in (even["calls"], even["calls"] - 1))
+    assert enough >= 317.365 > less
+    assert cost.mirror_even(SCENARIOS["vault-hcp"]) is None
 
 
 def test_what_costs_the_same_has_broken_even() -> None:

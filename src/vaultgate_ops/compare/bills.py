@@ -13,7 +13,7 @@ HOURS: Final = 730
 
 LEFT_OUT: Final = (
     "the work of running Vault, until you set what it costs you",
-    "traffic, capacity units of the load balancer, snapshots, and rotation functions",
+    "traffic, also through endpoints; capacity units of the load balancer, snapshots, and rotation functions",
     "free tiers of Lambda, which the functions' own work uses up",
     "discounts, taxes, reserved capacity",
 )
@@ -130,14 +130,22 @@ _STANDARD_PARAMETERS: Final = 10_000
 _STANDARD_RATE: Final = 40
 
 AUDIT_BYTES: Final = 2782
-"""Two lines, request and response, of 1,391 bytes: the mean of lines that a real Vault wrote (docs/benchmarks.md)."""
+"""Two lines, request and response, of 1,391 bytes: the mean of lines that a real Vault wrote (docs/audit-evidence.md, "Cost")."""
 
 _STORED: Final = ("secrets", "environments")
 _CALLS: Final = ("environments", "invocations_m", "calls_per_million")
 _PEAK: Final = Above(_BUSY / (HOURS * 3600), _CALLS, _STANDARD_RATE)
 
 _WAITING: Final = Part("Lambda waits for the store", "lambda.gb_second", _MEMORY_GB / 1000, (*_CALLS, "store_ms"))
-_ENDPOINT: Final = Part("Interface endpoint of the store, two zones", "endpoint.hour", _ZONES * HOURS, ("environments", "in_vpc"))
+_IN_TWO_ZONES: Final = _ZONES * HOURS
+_ENDPOINT: Final = Part("Interface endpoint of the store, two zones", "endpoint.hour", _IN_TWO_ZONES, ("environments", "in_vpc"))
+_TO_VAULT: Final = Part(
+    "Interface endpoint of Vault for each other environment, two zones",
+    "endpoint.hour",
+    _IN_TWO_ZONES,
+    ("environments", "in_vpc"),
+    free=_IN_TWO_ZONES,
+)
 _UNSEAL: Final = Part("KMS key that unseals", "kms.key", 1, ())
 _AUDIT: Final = (
     Part("Audit mirrored to CloudWatch Logs", "logs.ingested_gb", AUDIT_BYTES / 1e9, _CALLS),
@@ -147,8 +155,10 @@ _UPKEEP: Final = Part("Work, as you set it", "", 1, ("upkeep_usd",))
 
 ASSUMPTIONS: Final = (
     f"{HOURS} hours a month; functions of {_MEMORY_GB} GB; the busiest second has {_BUSY} times the mean's calls",
-    f"Vault: {_SERVERS} servers with {_DISK_GB} GB each and one load balancer serve all environments",
-    "functions reach Vault inside the VPC; it asks STS through an endpoint in three zones, and is unsealed by one KMS key",
+    "all in one account and region; an environment whose functions are in a VPC has one of its own, with its own endpoints",
+    f"Vault: {_SERVERS} servers with {_DISK_GB} GB each and one load balancer, in the first environment's VPC, serve all",
+    "the other environments reach Vault as they would reach a store of AWS's, by an interface endpoint",
+    "Vault asks STS, is unsealed by one KMS key, and mirrors its audit, all through endpoints in three zones",
     f"the whole audit is mirrored, {AUDIT_BYTES:,} bytes a call, and kept for {_RETENTION_MONTHS} months",
     f"an encrypted environment variable costs one Decrypt at each cold start, {_COLD_PER_MILLION:,} for a million invocations",
 )
@@ -162,7 +172,8 @@ SCENARIOS: Final = (
             Part("Servers", "ec2.server_hour", _SERVERS * HOURS, ()),
             Part("Disks", "ec2.disk_gb", _SERVERS * _DISK_GB, ()),
             Part("Load balancer", "elb.hour", HOURS, ()),
-            Part("Endpoint of STS, three zones", "endpoint.hour", 3 * HOURS, ()),
+            Part("Endpoints of STS, KMS and CloudWatch Logs, three zones", "endpoint.hour", 3 * 3 * HOURS, ()),
+            _TO_VAULT,
             _UNSEAL,
             *_AUDIT,
             _WAITING,
@@ -215,11 +226,11 @@ SCENARIOS: Final = (
     Scenario(
         "env-kms",
         "env",
-        "Environment variables encrypted by your own KMS key",
+        "Environment variables that the function decrypts by your own KMS key",
         (
             Part("One key for each environment", "kms.key", 1, ("environments",)),
             Part("Decryptions at cold starts", "kms.call", _COLD_PER_MILLION, ("environments", "invocations_m")),
-            Part("Interface endpoint of KMS, two zones", "endpoint.hour", _ZONES * HOURS, ("environments", "in_vpc")),
+            Part("Interface endpoint of KMS, two zones", "endpoint.hour", _IN_TWO_ZONES, ("environments", "in_vpc")),
         ),
     ),
 )

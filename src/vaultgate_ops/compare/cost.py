@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vaultgate_ops.compare.bills import ASSUMPTIONS, LEFT_OUT, SCENARIOS, USAGES, VARIABLES, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from vaultgate_ops.compare.prices import Prices
 
@@ -106,13 +106,35 @@ def break_even(first: Mapping[str, Any], second: Mapping[str, Any], at: Mapping[
         one, other = total(first, here), total(second, here)
         return one is not None and other is not None and other >= one
 
-    if not reached(MOST_SECRETS):
+    return _first(reached, MOST_SECRETS)
+
+
+def _first(reached: Callable[[int], bool], most: int) -> int | None:
+    """The least number up to ``most`` that something holds for, which holds for all greater ones; None where there is none."""
+    if not reached(most):
         return None
-    low, high = 0, MOST_SECRETS
+    low, high = 0, most
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle + 1, high)
     return low
+
+
+def mirror_even(scenario: Mapping[str, Any], most: int = 10**12) -> int | None:
+    """The fewest calls a month, of one environment, whose mirrored audit costs at least what a scenario costs without any call.
+
+    Args:
+        scenario: of `table`, with parts of CloudWatch Logs.
+        most: how far it is looked for.
+
+    Returns:
+        A number of calls, or None where there is none, or a price is missing.
+    """
+    standing = total(scenario, _calling(1, 0))
+    mirror = [part for part in scenario["parts"] if (part["price"] or "").startswith("logs.")]
+    if standing is None:
+        return None
+    return _first(lambda calls: sum(amount(part, _calling(1, calls)) for part in mirror) >= standing, most)
 
 
 def reading(prices: Prices) -> dict[str, Any]:
@@ -129,7 +151,8 @@ def reading(prices: Prices) -> dict[str, Any]:
     for name, title, changed in USAGES:
         at = {**defaults(), **changed}
         usages.append({"id": name, "title": title, "at": at, "totals": {one["id"]: total(one, at) for one in whole["scenarios"]}})
-    return {**whole, "tag": "computed", "usages": usages, "break_even": {"of": [vault["id"], rival["id"]], "lines": lines}}
+    even = {"of": [vault["id"], rival["id"]], "lines": lines, "mirror": {"of": vault["id"], "calls": mirror_even(vault)}}
+    return {**whole, "tag": "computed", "usages": usages, "break_even": even}
 
 
 def _calling(environments: float, calls: float) -> dict[str, float]:

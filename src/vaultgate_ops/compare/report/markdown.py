@@ -102,6 +102,9 @@ def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
         for usage in cost["usages"]
     ]
     yield from _table(["use", *map(_md, titles)], rows)
+    yield from _even(cost)
+    for head, said in (("Assumed:", cost["assumptions"]), ("Left out:", cost["left_out"])):
+        yield from ("", head, "", *(f"- {_md(one)}" for one in said))
     yield from ("", f"Prices of {_md(cost['region'])}:", "")
     yield from _table(
         ["price", "USD", "for", "of", "read", "source"],
@@ -117,6 +120,29 @@ def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
             for key, one in cost["prices"].items()
         ],
     )
+
+
+def _even(cost: Mapping[str, Any]) -> Iterator[str]:
+    """From where on Secrets Manager costs what Vault's servers do, and the mirrored audit what they do."""
+    tag, mirror = words.TAGS[cost["tag"]], cost["break_even"]["mirror"]["calls"]
+    yield from ("", "Secrets Manager costs at least what Vault on three servers does, all else as the calculator begins:", "")
+    yield from _table(
+        ["environments", "calls a month, all together", "from so many secrets in each"],
+        [
+            [
+                words.number(one["environments"]),
+                words.number(one["calls"]),
+                "never" if one["secrets"] is None else f"{words.number(one['secrets'])} ({tag})",
+            ]
+            for one in cost["break_even"]["lines"]
+        ],
+    )
+    if mirror is not None:
+        yield from (
+            "",
+            f"Mirroring all of Vault's audit to CloudWatch Logs costs what Vault's servers do from {mirror:,} calls a month",
+        )
+        yield f"in one environment ({tag})."
 
 
 def _total(amount: float | None, tag: str) -> str:
