@@ -16,7 +16,7 @@ import pytest
 from vaultgate_ops.compare.contenders import CATALOGUE, STORES, VAULTS
 from vaultgate_ops.compare.journal import RESULT
 from vaultgate_ops.compare.report import names
-from vaultgate_ops.compare.result import NEVER, SCHEMA_FILE, Dimension, Result, load
+from vaultgate_ops.compare.result import NEVER, SCHEMA_FILE, Dimension, Result, Tag, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,8 @@ def test_everything_is_measured_in_one_quick_run(tmp_path: Path) -> None:
     # A lease ends with a revocation; nobody tells the database that a secret was deleted.
     assert value(result, Dimension.LEAK, "vault-dynamic", "login_after_revoke_lease") != NEVER
     assert value(result, Dimension.LEAK, "vault-dynamic", "session_after_revoke_lease") != NEVER
+    assert value(result, Dimension.LEAK, "vault-dynamic", "login_after_revoke_token") != NEVER
+    assert value(result, Dimension.LEAK, "env", "login_after_delete") == NEVER
     assert value(result, Dimension.LEAK, "vault-static", "session_after_rotate") == NEVER
     assert value(result, Dimension.LEAK, "secretsmanager", "login_after_delete") == NEVER
     # Who asks each time fails with its store, who keeps answers doesn't.
@@ -98,5 +100,8 @@ def test_everything_is_measured_in_one_quick_run(tmp_path: Path) -> None:
     assert {store: value(result, Dimension.AUDIT, store, "session_traceable") for store in STORES} == {
         store: store == "vault-dynamic" for store in STORES
     }
-    assert value(result, Dimension.BLAST_RADIUS, "vault-kv", "readable_shipped") == 0
-    assert value(result, Dimension.BLAST_RADIUS, "ssm", "readable_default") == 3
+    # One policy of vault-config's opens the function's three sources; nothing of anybody else's.
+    assert numbers(result, Dimension.BLAST_RADIUS, "readable_shipped", iter(VAULTS)) == [2, 2, 2]
+    assert numbers(result, Dimension.BLAST_RADIUS, "readable_default", iter(("ssm", "ssm-reference"))) == [3, 3]
+    # A time without a place could pass for another network's.
+    assert {one.place for one in result.measurements if one.unit in ("s", "ms", "us") and one.tag is Tag.MEASURED} == {"loopback"}

@@ -12,13 +12,13 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import hvac
 import pymysql
-import requests
-from botocore.exceptions import BotoCoreError, ClientError
 
+from vaultgate_ops.compare.contenders import entry
+from vaultgate_ops.compare.experiments import TROUBLES
 from vaultgate_ops.compare.experiments.leak import Case
 from vaultgate_ops.compare.ground import PATHS
+from vaultgate_ops.compare.ways.vault_hvac import log_in
 from vaultgate_ops.errors import CheckFailed
 from vaultgate_ops.local.database import HOST, SCHEMA, STATIC_USER, TABLE
 from vaultgate_ops.rotation.by_hand import ByHand
@@ -39,14 +39,6 @@ if TYPE_CHECKING:
 REFUSED = frozenset({1044, 1045, 1142, 1143, 1227})
 # Of a session that was ended, 0 being PyMySQL's own for one that it knows to be; at a login these are the database's failures.
 ENDED = frozenset({0, 1927, 2006, 2013, 4031})
-_TROUBLES = (
-    hvac.exceptions.VaultError,
-    requests.RequestException,
-    ClientError,
-    BotoCoreError,
-    RotationError,
-    pymysql.MySQLError,
-)
 
 
 class Leaks:
@@ -67,7 +59,7 @@ class Leaks:
         change = "The password is changed in the database by hand."
         return [
             Case("vault-dynamic", "revoke_lease", "Its lease is revoked.", self._told(self._lease)),
-            Case("vault-dynamic", "revoke_token", "The sandbox's token is revoked.", self._told(self._token)),
+            Case("vault-dynamic", "revoke_token", "The token that read it is revoked.", self._told(self._token)),
             Case("vault-static", "rotate", "The static role is rotated.", self._told(self._static)),
             Case("vault-kv", "delete", "The secret is deleted in Vault.", self._told(self._kv)),
             Case("secretsmanager", "delete", "The secret is deleted at once.", self._told(self._deleted_secret)),
@@ -95,7 +87,7 @@ class Leaks:
         def translated(do: Callable[[], Any]) -> Any:
             try:
                 return do()
-            except _TROUBLES as error:
+            except (*TROUBLES, RotationError) as error:
                 raise CheckFailed(f"The leak can't be tried here ({type(error).__name__}).") from error
 
         def told() -> Copied:
@@ -116,14 +108,14 @@ class Leaks:
         return revoke, self._probes(login["username"], login["password"])
 
     def _token(self) -> Copied:
-        with self._stack.vault.client() as vault:
-            token = vault.auth.token.create(policies=["records"], no_default_policy=True, ttl="1h")["auth"]
-        with self._stack.vault.client(token["client_token"]) as own:
+        """Leaked by a function that logged in with its role, as every sandbox does; it is found by its accessor."""
+        with self._stack.vault.client("") as own:
+            accessor = str(log_in(own, self._ground.environment(entry("vault-dynamic.hvac")))["accessor"])
             login = own.read(PATHS["vault-dynamic"])["data"]
 
         def revoke() -> None:
             with self._stack.vault.client() as vault:
-                vault.auth.token.revoke_accessor(token["accessor"])
+                vault.auth.token.revoke_accessor(accessor)
 
         return revoke, self._probes(login["username"], login["password"])
 
@@ -189,9 +181,14 @@ class Leaks:
         return delete, self._probes(user, password)
 
     def _unset(self) -> Copied:
-        user, password = self._user()
-        # The copy was made outside; the function that had the variable is no more.
-        return (lambda: None), self._probes(user, password)
+        self._ground.warm("env.plain")
+        variables = self._ground.environment(entry("env.plain"))
+
+        def end() -> None:
+            for contender in ("env.plain", "env.kms"):
+                self._ground.drop(contender)
+
+        return end, self._probes(variables["RDS_USERNAME"], variables["RDS_PASSWORD"])
 
     def _changed(self) -> Copied:
         user, password = self._user()

@@ -37,8 +37,8 @@ LAMBDA_VARIABLES = Source(
     f"{_AWS}/lambda/latest/dg/configuration-envvars.html", "Working with Lambda environment variables", _READ
 )
 SSM_KEY = Source(
-    f"{_AWS}/systems-manager/latest/userguide/sysman-paramstore-access.html",
-    "Restricting access to Parameter Store parameters using IAM policies",
+    f"{_AWS}/systems-manager/latest/userguide/ps-restrict-decryption.html",
+    "Restricting decryption of SecureString parameter values",
     _READ,
 )
 

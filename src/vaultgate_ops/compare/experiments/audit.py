@@ -1,7 +1,7 @@
 """Audit: for one read, what is recorded of it, how soon it can be searched, and whether a database session leads back to it.
 
 Rules: for Vault the answer is looked up where it really lands: in the audit file, and in CloudWatch Logs behind the mirror;
-a database user is found there by its HMAC, which Vault itself computes, as an investigator would. What only a real account's
+a session is traced from the database's list of sessions, as an investigator would. What only a real account's
 CloudTrail can show is published, with its source. A session that many share leads nowhere.
 """
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from vaultgate_ops.reporting import Task
 
 TRACE_DYNAMIC = (
-    "A session's user is one sandbox's; Vault's log names its login. The invocation follows from the function's log, which has"
-    " user and request id in one line."
+    "An open session's user led to one read in Vault's log, which names the login of one sandbox, and by the function's log,"
+    " which has user and request id in one line, to one invocation. A session that is kept serves several: the log names each."
 )
 TRACE_SHARED = "All sandboxes share one database user: its sessions lead to the secret, not to a reader."
 _FIELDS = ("who", "what", "when", "from_where")
+_FOLLOWED_S = 0.5  # one read: about
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Trail:
         entry: the audit entry of type response.
         file_ms: from the read's beginning until it stood in the audit file.
         searchable_ms: until a search in CloudWatch Logs found it.
-        by_user: whether a search for the database user's HMAC found the same entry; None for a user that nobody made for it.
+        by_user: whether an open session's user led to one read and one invocation; None for a user that all share.
     """
 
     entry: Mapping[str, Any]
@@ -62,7 +63,9 @@ class Audit:
 
     def steps(self, able: Sequence[Entry]) -> list[Step]:
         """One for each store."""
-        return [Step(store, (store,), 2 if store in VAULTS else 0) for store in dict.fromkeys(one.store for one in able)]
+        return [
+            Step(store, (store,), _FOLLOWED_S if store in VAULTS else 0) for store in dict.fromkeys(one.store for one in able)
+        ]
 
     def observe(self, step: Step, task: Task) -> Observed:
         """Follow a read of Vault; of the others there is nothing to observe here."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from vaultgate_ops.reporting import Task
 
 
+_TRIED_S = 0.1  # one trial: about
+
+
 @dataclass(frozen=True)
 class Trial:
     """An identity, its policy, and decoys.
@@ -82,13 +85,16 @@ class BlastRadius:
         self._trials = {trial.key: trial for trial in trials}
 
     def steps(self, able: Sequence[Entry]) -> list[Step]:
-        """One for each trial whose store is compared."""
+        """One for each trial whose store is compared, and one, of nothing to do, for what is published of a store."""
         stores = {one.store for one in able}
-        return [Step(key, (key,), 0.5) for key, trial in self._trials.items() if trial.store in stores]
+        tried = [Step(key, (key,), _TRIED_S) for key, trial in self._trials.items() if trial.store in stores]
+        return tried + [Step(one.contender, (one.contender,), 0) for one in PUBLISHED if one.contender in stores]
 
     def observe(self, step: Step, task: Task) -> Observed:
         """Try each decoy."""
         (key,) = step.subjects
+        if key not in self._trials:
+            return {key: {}}
         task.describe(f"blast radius, {self._trials[key].store}")
         try:
             return {key: dict(self._trials[key].readable())}
@@ -97,9 +103,10 @@ class BlastRadius:
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
         """How many decoys could be read; what is published of the others."""
-        tried = [self._of(self._trials[key], one) for seen in observed.values() for key, one in seen.items()]
-        stores = {one.contender for one in tried}
-        return tried + [one for one in PUBLISHED if one.contender in stores or one.contender == "env"]
+        tried = [
+            self._of(self._trials[key], one) for seen in observed.values() for key, one in seen.items() if key in self._trials
+        ]
+        return tried + [one for one in PUBLISHED if one.contender in observed]
 
     def _of(self, trial: Trial, seen: Mapping[str, bool | str]) -> Measurement:
         name = f"readable_{trial.policy}"

@@ -10,8 +10,23 @@ from vaultgate_ops.compare.ways import ANSWER_S, login
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from vaultgate_ops.compare.ways import Login, Read
+
+
+def log_in(client: hvac.Client, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Log in with the function's role; Vault's ``auth``. The client has its token from then on."""
+    answer: dict[str, Any] = client.auth.aws.iam_login(
+        environ["AWS_ACCESS_KEY_ID"],
+        environ["AWS_SECRET_ACCESS_KEY"],
+        environ["AWS_SESSION_TOKEN"],
+        header_value=environ["VAULT_IAM_SERVER_ID"],
+        role=environ["VAULT_AUTH_ROLE"],
+        region=environ["VAULT_STS_ENDPOINT_REGION"],
+    )
+    auth: dict[str, Any] = answer["auth"]
+    return auth
 
 
 def make(environ: Mapping[str, str]) -> Read:
@@ -26,14 +41,7 @@ def make(environ: Mapping[str, str]) -> Read:
 
     def read(*, anew: bool) -> Login:
         if not client.token:
-            client.auth.aws.iam_login(
-                environ["AWS_ACCESS_KEY_ID"],
-                environ["AWS_SECRET_ACCESS_KEY"],
-                environ["AWS_SESSION_TOKEN"],
-                header_value=environ["VAULT_IAM_SERVER_ID"],
-                role=environ["VAULT_AUTH_ROLE"],
-                region=environ["VAULT_STS_ENDPOINT_REGION"],
-            )
+            log_in(client, environ)
         headers = {"X-Vault-Cache-Control": "recache"} if anew and through_proxy else None
         return login(client.adapter.get(path, headers=headers)["data"])
 

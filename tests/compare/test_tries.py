@@ -1,0 +1,158 @@
+"""What is tried on real parts: who leaks and what is done about it, what a policy opens, where a session leads."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from tests.compare.fakes import NoTask
+
+from vaultgate_ops.clock import Clock
+from vaultgate_ops.compare.contenders import VAULTS, entry
+from vaultgate_ops.compare.decoys import USUAL, VAULT, Decoys
+from vaultgate_ops.compare.experiments.blast_radius import BlastRadius
+from vaultgate_ops.compare.leaks import Leaks
+from vaultgate_ops.compare.result import Tag
+from vaultgate_ops.compare.trails import invocations_of
+from vaultgate_ops.local.database import SCHEMA, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vaultgate_ops.compare.contenders import Entry
+    from vaultgate_ops.local.stack import Stack
+
+LOGIN = {"RDS_USERNAME": "tries_env", "RDS_PASSWORD": "made-up-and-long"}
+
+
+class Lent:
+    """A ground of the tests' stack, whose sandboxes are only told of."""
+
+    cloud: Any
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.clock, self.cloud = stack, Clock(), self
+        self.sandboxes: set[str] = set()
+
+    def environment(self, one: Entry) -> dict[str, str]:
+        return LOGIN if one.store == "env" else self.stack.function_environment(0)
+
+    def name(self, store: str) -> str:
+        return f"vaultgate-compare-x-{store}"
+
+    def warm(self, contender: str) -> None:
+        self.sandboxes.add(contender)
+
+    def drop(self, contender: str) -> None:
+        self.sandboxes.discard(contender)
+
+
+@pytest.fixture
+def lent(stack: Stack) -> Any:
+    return Lent(stack)
+
+
+def leak(lent: Any, key: str) -> tuple[Callable[[], object], Any]:
+    """A leak that has happened: what is done about it, and who knocks."""
+    (case,) = (one for one in Leaks(lent).cases() if one.key == key)
+    return case.copied()
+
+
+def users(stack: Stack) -> set[str]:
+    """Made by Vault, of the sessions that the database has."""
+    with stack.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT user FROM information_schema.processlist WHERE user LIKE 'v-%'")
+        return {user for (user,) in cursor.fetchall()}
+
+
+@pytest.mark.stack
+def test_the_token_that_is_revoked_is_the_one_that_read(lent: Any, eventually: Callable[[Callable[[], object]], None]) -> None:
+    """It comes from a login with the function's role, as a sandbox's does; with it goes the user that was made for it."""
+    before = users(lent.stack)
+    revoke, probes = leak(lent, "vault-dynamic-revoke_token")
+    (made,) = users(lent.stack) - before
+    assert made.startswith("v-aws-"), "Vault names the user by the way of the login"
+    assert probes["login"]()
+    assert probes["session"]()
+    revoke()
+    eventually(lambda: not probes["login"]() and not probes["session"]())
+
+
+@pytest.mark.stack
+def test_a_variable_is_leaked_by_a_sandbox_that_is_really_ended(lent: Any) -> None:
+    """The database, which is asked, knows nothing of it."""
+    with lent.stack.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", (LOGIN["RDS_USERNAME"], LOGIN["RDS_PASSWORD"])
+        )
+        cursor.execute(f"GRANT SELECT ON {SCHEMA}.{TABLE} TO %s@'%%'", (LOGIN["RDS_USERNAME"],))
+    lent.sandboxes = {"env.kms", "vault-kv.layer"}
+    end, probes = leak(lent, "env-delete")
+    assert lent.sandboxes == {"env.kms", "env.plain", "vault-kv.layer"}
+    end()
+    assert lent.sandboxes == {"vault-kv.layer"}
+    assert probes["login"]()
+    assert probes["session"]()
+
+
+@pytest.mark.stack
+def test_what_a_policy_opens_beside_a_store_s_own_secret_is_counted(lent: Any) -> None:
+    """The policy of vault-config opens three sources, so each has the two others in reach; strangers' it opens nowhere."""
+    trials = {trial.key: trial for trial in Decoys(lent).trials()}
+    for store in VAULTS:
+        for policy in ("shipped", "default"):
+            seen = trials[f"{store}-{policy}"].readable()
+            assert seen["own"]
+            assert sum(seen.values()) == 1 + 2
+            assert not any(seen[path] for path in VAULT)
+    for store in USUAL:
+        assert trials[f"{store}-shipped"].tag is Tag.COMPUTED
+        assert trials[f"{store}-shipped"].readable() == {
+            "own": True,
+            "payments": False,
+            "team/other": False,
+            "prod/database": False,
+        }
+
+
+def test_the_wide_policies_are_aws_s_own() -> None:
+    """Those that are named allow what is tried, on every resource, by moto's copy of them."""
+    documents = json.loads(aws_managed_policies_data)
+    for usual in USUAL.values():
+        statements = [one for name in usual.managed for one in documents[name]["Document"]["Statement"] if one["Resource"] == "*"]
+        patterns = [
+            pattern for one in statements for pattern in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+        ]
+        assert all(any(fnmatchcase(action, pattern) for pattern in patterns) for action in usual.actions)
+
+
+def test_what_is_published_of_a_store_is_told_where_it_is_compared() -> None:
+    """With the environment variable among the compared, and not without."""
+    nowhere: Any = None
+    experiment = BlastRadius(Decoys(nowhere).trials())
+
+    def told(*contenders: str) -> set[tuple[str, str]]:
+        steps = [one for one in experiment.steps([entry(name) for name in contenders]) if "-" not in one.key]
+        seen = {step.key: experiment.observe(step, NoTask()) for step in steps}
+        return {(one.contender, one.name) for one in experiment.conclude(seen)}
+
+    assert told("env.plain", "ssm.boto3") == {("env", "decrypts"), ("ssm", "decrypts")}
+    assert told("vault-kv.hvac") == set()
+
+
+def test_an_invocation_is_found_by_the_database_user_in_the_function_s_log() -> None:
+    """By lines that have both; what others wrote, or quoted, is nothing."""
+    lines = [
+        '{"level": "INFO", "user": "v-aws-a", "function_request_id": "one"}',
+        '{"level": "INFO", "user": "v-aws-b", "function_request_id": "two"}',
+        '{"level": "INFO", "user": "v-aws-a", "function_request_id": "three"}',
+        '{"level": "INFO", "message": "v-aws-a", "function_request_id": "four"}',
+        "START RequestId: v-aws-a",
+        '{"user": "v-aws-a", ',
+    ]
+    log = "\n".join(lines)
+    assert invocations_of("v-aws-a", log) == {"one", "three"}
+    assert invocations_of("v-aws-c", log) == set()
