@@ -52,6 +52,17 @@ def test_every_error_has_its_row() -> None:
     assert not missing
 
 
+def test_every_module_of_the_layer_has_its_place() -> None:
+    """docs/architecture.md names each in its table, and pyproject.toml holds the imports of each to a contract."""
+    package = checkout() / "extension" / "python" / "vaultgate"
+    modules = {file.relative_to(package).with_suffix("") for file in package.rglob("*.py") if file.name != "__init__.py"}
+    page = (checkout() / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| 0 words")[2].partition("\n## ")[0].partition("\n\n")[0]
+    assert {str(module) for module in modules} == set(re.findall(r"`([a-z_0-9/]+)`", table))
+    contracts = (checkout() / "pyproject.toml").read_text(encoding="utf-8")
+    assert not [module for module in modules if not re.search(rf"vaultgate\.{module.parts[0]}\b", contracts)]
+
+
 def test_every_attack_names_tests_that_exist() -> None:
     """Each row of the threat model's attacks ends in at least one test, and each of those is there."""
     page = (checkout() / "docs" / "threat-model.md").read_text(encoding="utf-8")
