@@ -201,11 +201,18 @@ def test_the_others_of_a_verdict_are_summed_up_where_they_can_be() -> None:
     """From where to where, with the tag of all; not over units, and not where the rule leaves some of them out."""
     document = whole()
     verdict = {"rule": "/rule"}
-    cells = [{"value": value, "unit": "ms", "tag": "measured-here"} for value in (7, None, 5.0)]
+    held = {"horizon_s": 30}
+    cells = [{"value": value, "unit": "ms", "tag": "measured-here", "conditions": held} for value in (7, None, 5.0)]
     document["rule"] = {"able": None}
-    assert chosen.spread(document, verdict, cells) == {"low": 5.0, "high": 7, "unit": "ms", "tag": "measured-here"}
+    assert chosen.spread(document, verdict, cells) == {"text": "5 ms to 7 ms", "value": "5.0/7", "tag": "measured-here"}
+    assert chosen.spread(document, verdict, cells[:1]) == {"text": "7 ms", "value": 7, "tag": "measured-here"}
     for odd in ({"unit": "s"}, {"tag": "computed"}, {"value": "never"}, {"value": True}):
         assert chosen.spread(document, verdict, [*cells, {**cells[0], **odd}]) is None
+    never = [{**cells[0], "value": "never"}] * 2
+    assert chosen.spread(document, verdict, never) == {"text": "never within 30 s", "value": "never", "tag": "measured-here"}
+    said = (("no", "published"), ("partly", "computed"), (False, "computed"))
+    answers = [{**cells[0], "value": value, "tag": tag} for value, tag in said]
+    assert chosen.spread(document, verdict, answers) == {"text": "no or partly", "value": "no", "tag": None}
     document["rule"] = {"able": "rotation"}
     assert chosen.spread(document, verdict, cells) is None
     assert chosen.spread(document, verdict, []) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from vaultgate_ops.compare.report import names
+from vaultgate_ops.compare.report import names, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,17 +93,26 @@ def in_words(document: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
 
 
 def spread(document: Mapping[str, Any], verdict: Mapping[str, Any], some: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """From where to where the figures of some cells go, where they are of one kind.
+    """From where to where the figures of some cells go, so that a reader needn't open their list to see how far apart they are.
 
     Returns:
-        ``{"low", "high", "unit", "tag"}``; None for none, for figures that aren't all numbers of one unit and tag,
-        and for a rule that lets only some of them count.
+        ``{"text", "value", "tag"}``, the tag None for answers, which aren't numbers; None where nothing holds for all: no
+        figures, more than one unit or tag, numbers beside words, or a rule that lets only some of them count.
     """
-    rule = resolve(document, verdict["rule"])
     figures = [cell for cell in some if cell["value"] is not None]
     kinds = {(cell["unit"], cell["tag"]) for cell in figures}
-    numbers = [cell["value"] for cell in figures if type(cell["value"]) in {int, float}]
-    if rule["able"] is not None or len(kinds) != 1 or len(numbers) != len(figures):
+    if not figures or resolve(document, verdict["rule"])["able"] is not None:
+        return None
+    said = list(dict.fromkeys(words.figure(cell["value"], cell["unit"]) for cell in figures))
+    if all(one in CAN.values() for one in said):
+        return {"text": " or ".join(said), "value": said[0], "tag": None}
+    if len(kinds) != 1:
         return None
     [(unit, tag)] = kinds
-    return {"low": min(numbers), "high": max(numbers), "unit": unit, "tag": tag}
+    told = {f"{words.figure(cell['value'], unit)}{words.horizon(cell)}" for cell in figures}
+    if len(told) == 1:
+        return {"text": told.pop(), "value": figures[0]["value"], "tag": tag}
+    if any(isinstance(cell["value"], str | bool) for cell in figures):
+        return None
+    low, high = min(cell["value"] for cell in figures), max(cell["value"] for cell in figures)
+    return {"text": f"{words.figure(low, unit)} to {words.figure(high, unit)}", "value": f"{low}/{high}", "tag": tag}

@@ -108,7 +108,7 @@ def stated(cell: Mapping[str, Any]) -> str:
     """A verdict's or a measurement's figure with its tag; the reason where there is none."""
     if cell["value"] is None:
         return f"{figure(None)}: {cell['note']}" if cell["note"] else figure(None)
-    return f"{figure(cell['value'], cell['unit'])}{_horizon(cell)} ({tag(cell)}{samples(cell)})"
+    return f"{figure(cell['value'], cell['unit'])}{horizon(cell)} ({tag(cell)}{samples(cell)})"
 
 
 def samples(cell: Mapping[str, Any]) -> str:
@@ -119,7 +119,7 @@ def samples(cell: Mapping[str, Any]) -> str:
     return f", {many:,} sample{'' if many == 1 else 's'}"
 
 
-def _horizon(cell: Mapping[str, Any]) -> str:
+def horizon(cell: Mapping[str, Any]) -> str:
     """How long was waited for what did not come."""
     waited = cell.get("conditions", {}).get("horizon_s") if cell["value"] == NEVER else None
     return "" if waited is None else f" within {number(waited)} s"
