@@ -13,7 +13,7 @@ from vaultgate_ops.cli.rotate_parameter import parameter
 from vaultgate_ops.cli.rotate_report import report
 from vaultgate_ops.cli.rotate_sync import sync
 from vaultgate_ops.cli.rotate_wave import wave
-from vaultgate_ops.cli.rotation_doors import REGION, hand
+from vaultgate_ops.cli.rotation_doors import REGION, SECRET, hand
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 from vaultgate_ops.rotation.outlook import outlook
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vaultgate_ops.rotation.survey import Survey
-
-_SECRET = click.argument("secret")
 
 
 @click.group(cls=Listing)
@@ -37,7 +35,7 @@ def rotate() -> None:
 
 
 @rotate.command()
-@_SECRET
+@SECRET
 @REGION
 @click.option("--here", is_flag=True, help="In this process, though the secret has a function.")
 @click.option("--dry-run", is_flag=True, help="Only test, and change nothing: log in and compare privileges, or ask the API.")
@@ -67,7 +65,7 @@ def now(*, secret: str, region: str | None, here: bool, dry_run: bool, drop_prev
 
 
 @rotate.command()
-@_SECRET
+@SECRET
 @REGION
 def status(*, secret: str, region: str | None) -> None:
     """Show the stages. Exit code 1 while a version is pending."""
@@ -81,7 +79,7 @@ def status(*, secret: str, region: str | None) -> None:
 
 
 @rotate.command()
-@_SECRET
+@SECRET
 @REGION
 @click.option("--schedule", metavar="EXPRESSION", help='Try this one: "cron(0 2 ? * MON-FRI *)" or "rate(45 days)".')
 @click.option("--days", type=int, help="Try this: AutomaticallyAfterDays. Instead of --schedule.")
@@ -90,13 +88,15 @@ def plan(*, secret: str, region: str | None, schedule: str | None, days: int | N
     """Show what a rotation would do, and when the next ones are. Contacts Secrets Manager only."""
     given = {"ScheduleExpression": schedule, "AutomaticallyAfterDays": days, "Duration": duration}
     rules = {name: value for name, value in given.items() if value is not None}
+    if rules.keys() == {"Duration"}:
+        raise UsageProblem("--duration alone is no schedule.", "Give --schedule or --days too.")
     rotation = hand(region)
     for word, meaning in (*rotation.plan(secret), *outlook(rotation.survey(secret), rules, Clock().wall())):
         speech.line(f"{word:<12} {meaning}")
 
 
 @rotate.command()
-@_SECRET
+@SECRET
 @REGION
 @click.option("--dry-run", is_flag=True, help="Only show what is stuck.")
 @click.option("--take-back", is_flag=True, help="Don't try to finish it. With single, see first that AWSCURRENT still works.")
@@ -114,7 +114,7 @@ def repair(*, secret: str, region: str | None, dry_run: bool, take_back: bool) -
 
 
 @rotate.command()
-@_SECRET
+@SECRET
 @REGION
 @click.option("--drop-previous", is_flag=True, help="Whatever the grace: end the older value and its sessions at once.")
 def sweep(*, secret: str, region: str | None, drop_previous: bool) -> None:

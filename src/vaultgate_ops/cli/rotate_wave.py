@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vaultgate_ops.cli import speech
-from vaultgate_ops.cli.rotation_doors import REGION, hand, secrets_client
+from vaultgate_ops.cli.rotation_doors import REGION, hand, named, secrets_client
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import CheckFailed, UsageProblem
 from vaultgate_ops.interruptions import interruptible
@@ -23,7 +23,7 @@ _LARGEST_WAVE = 50
 
 
 @click.command()
-@click.argument("secrets", nargs=-1, metavar="[SECRET]...")
+@click.argument("secrets", nargs=-1, metavar="[SECRET]...", callback=named)
 @REGION
 @click.option("--from", "file", type=click.File(), help="Names or ARNs, one a line; - for standard input.")
 @click.option("--tag", metavar="KEY=VALUE", help="All secrets that have this tag.")
@@ -61,7 +61,10 @@ def wave(
         key, equals, value = tag.partition("=")
         if not equals or not key:
             raise UsageProblem(f"--tag {tag!r} is not KEY=VALUE.", "Give both.")
-        names += tagged(SecretsManager(secrets_client(region), clock), key, value)
+        those = tagged(SecretsManager(secrets_client(region), clock), key, value)
+        if not those:
+            raise UsageProblem(f"No secret has the tag {tag}.", "Correct it or the region; key and value are compared exactly.")
+        names += those
     if not names:
         raise UsageProblem("No secret is named.", "Name secrets, or give --from or --tag.")
     with speech.Spoken().task("Looking at secrets"):

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, NoRegionError, ProfileNotFound
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.errors import UsageProblem
@@ -20,6 +20,20 @@ from vaultgate_ops.rotation.settings import load
 
 REGION = click.option("--region", help="Where the secret is; else AWS_REGION or the profile's.")
 _MOST_CONNECTIONS = 50
+
+
+def named(_context: click.Context, _parameter: click.Parameter, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Refuse an empty name, such as an unset shell variable leaves: boto3 would, and in its own words.
+
+    Raises:
+        UsageProblem: it is.
+    """
+    if "" in ([given] if isinstance(given, str) else given):
+        raise UsageProblem("The secret's name is empty.", "Name it, or give its ARN; a shell variable may be unset.")
+    return given
+
+
+SECRET = click.argument("secret", callback=named)
 
 
 def client(service: str, region: str | None, endpoint: str | None = None) -> Any:
@@ -35,10 +49,14 @@ def client(service: str, region: str | None, endpoint: str | None = None) -> Any
     """
     try:
         # A session of its own reads the environment now; boto3's default one keeps what it read first.
-        return boto3.Session().client(
+        session = boto3.Session()
+        # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it. An empty one is none.
+        chosen = region or os.environ.get("AWS_REGION") or session.region_name
+        if not chosen:
+            raise NoRegionError
+        return session.client(
             service,  # type: ignore[call-overload] # any service
-            # AWS_REGION is Lambda's and the other SDKs' name for it; boto3 alone doesn't know it.
-            region_name=region or os.environ.get("AWS_REGION") or None,
+            region_name=chosen,
             endpoint_url=endpoint,
             config=Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=_MOST_CONNECTIONS),
         )

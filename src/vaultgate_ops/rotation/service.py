@@ -88,7 +88,8 @@ class Api:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
         except ClientError as error:
-            raise refusal(error, operation) from None
+            named = "" if "VersionId" in parameters else parameters.get("SecretId") or parameters.get("Name") or ""
+            raise refusal(error, operation, f"{named} in {self._client.meta.region_name}" if named else "") from None
         except _NO_KEYS as error:
             raise RotationError(
                 "aws-credentials",
@@ -212,12 +213,20 @@ class SecretsManager(Api):
         return password
 
 
-def refusal(error: ClientError, operation: str) -> Refusal:
-    """What an API's refusal means."""
+def refusal(error: ClientError, operation: str, where: str = "") -> Refusal:
+    """What an API's refusal means.
+
+    Args:
+        error: boto3's.
+        operation: boto3's name of the call.
+        where: what it was about, and in which region; the service doesn't say what it didn't find.
+    """
     shape = error.response.get("Error", {}).get("Code", "")
     words = error.response.get("Error", {}).get("Message", "")
     code = _MEANINGS.get(shape, "aws-refused")
     hint = ""
     if code == "aws-denied":
         hint = f"Allow {operation} for the function's role, and decryption with the secret's key."
+    elif code == "secret-missing" and where:
+        hint = f"There is no {where}: correct its name, or the region or account."
     return Refusal(code, shape, f"{operation}: {shape}: {words}", hint)
