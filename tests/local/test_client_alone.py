@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from vaultgate.client import Client, without_extension
 from vaultgate.clock import Clock
 from vaultgate.powertools import VaultProvider
+from vaultgate_ops.local import paths
 from vaultgate_ops.local.scene import EmbeddedScene
 from vaultgate_ops.reporting import Silent
 
@@ -101,3 +103,22 @@ def test_powertools_provider(client: Client) -> None:
     login = provider.get_multiple(CREDS)
     assert login.keys() == {"username", "password"}
     assert provider.get_multiple(CREDS) == login
+
+
+def test_the_policy_of_the_page_is_enough(stack: Stack) -> None:
+    """What docs/login.md gives to copy lets a token read both kinds of secrets, look its leases and itself up, renew and end."""
+    page = (paths.checkout() / "docs" / "login.md").read_text(encoding="utf-8")
+    (policy,) = re.findall(r"```hcl\n(path \"secret/data/app\".*?)```", page, re.DOTALL)
+    policy = policy.replace("secret/data/app", "secret/data/records").replace("database/creds/app", CREDS)
+    with stack.vault.client() as root:
+        root.sys.create_or_update_policy("of-the-page", policy)
+        token = root.auth.token.create(policies=["of-the-page"], no_default_policy=True)["auth"]["client_token"]
+        with stack.vault.client(token) as function:
+            assert function.read("secret/data/records")
+            lease = function.read(CREDS)["lease_id"]
+            assert function.sys.read_lease(lease)["data"]["id"] == lease
+            assert function.sys.renew_lease(lease)["lease_id"] == lease
+            assert function.auth.token.renew_self()["auth"]["policies"] == ["of-the-page"]
+            assert function.auth.token.lookup_self()["data"]["policies"] == ["of-the-page"]
+            function.auth.token.revoke_self()
+        root.sys.delete_policy("of-the-page")
