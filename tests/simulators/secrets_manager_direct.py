@@ -22,12 +22,12 @@ class DirectClient:
     """A client of one region.
 
     Attributes:
-        meta: with the region's name, as boto3's has it.
+        meta: with region and address, as boto3's has them.
     """
 
     def __init__(self, service: SimulatedSecretsManager, region: str = HOME) -> None:
         self._service = service
-        self.meta = SimpleNamespace(region_name=region)
+        self.meta = SimpleNamespace(region_name=region, endpoint_url=f"https://simulated.{region}.invalid")
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         """A method, named as boto3 names it."""
