@@ -32,7 +32,6 @@ NAMES: Final = {
     "failed": "failed while the store was down",
     "longest": "longest while the store was down",
     "back": "until served again, once the store is back",
-    "from_where": "from where",
     "file_ms": "until it stands in Vault's log",
     "searchable_ms": "until it can be searched",
     "searchable": "can be searched after",
