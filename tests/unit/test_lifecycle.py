@@ -305,6 +305,20 @@ def test_configuration_errors_fail_the_init(api: LambdaApi) -> None:
     assert len(lines[0]["problems"]) == 5  # type: ignore[arg-type]
 
 
+def test_the_environment_is_read_as_it_is(api: LambdaApi) -> None:
+    """What stands in a variable reaches the settings whole, and what is no UTF-8 in another one harms nobody."""
+    process = Process(
+        AWS_LAMBDA_RUNTIME_API=api.origin.authority,
+        VAULT_ADDR="https://vault",
+        VAULT_AUTH_ROLE="r",
+        VAULTGATE_GUARD="größer",
+        OTHER="\udcff",
+    )
+    assert process.end()[0] == 2
+    [(_, _, document)] = api.errors
+    assert "VAULTGATE_GUARD='größer'" in document["errorMessage"]
+
+
 def test_port_taken_fails_the_init(api: LambdaApi) -> None:
     """A port that somebody else has is the init's error, with the setting to change."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
