@@ -11,16 +11,22 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from tests.compare.fakes import NoTask
 
 from vaultgate_ops.clock import Clock
+from vaultgate_ops.compare.access import Access
+from vaultgate_ops.compare.cloud import Cloud
 from vaultgate_ops.compare.contenders import VAULTS, entry
 from vaultgate_ops.compare.decoys import USUAL, VAULT, Decoys
 from vaultgate_ops.compare.experiments.blast_radius import BlastRadius
 from vaultgate_ops.compare.leaks import Leaks
 from vaultgate_ops.compare.result import Tag
+from vaultgate_ops.compare.run import LEDGER
 from vaultgate_ops.compare.trails import invocations_of
+from vaultgate_ops.errors import CheckFailed
 from vaultgate_ops.local.database import SCHEMA, TABLE
+from vaultgate_ops.rotation.parameter_store import PENDING_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from vaultgate_ops.compare.contenders import Entry
     from vaultgate_ops.local.stack import Stack
@@ -66,6 +72,26 @@ def users(stack: Stack) -> set[str]:
     with stack.database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT user FROM information_schema.processlist WHERE user LIKE 'v-%'")
         return {user for (user,) in cursor.fetchall()}
+
+
+@pytest.mark.stack
+def test_a_parameters_rotation_ends_a_leak_as_a_secrets_does(lent: Any, tmp_path: Path) -> None:
+    """By the same code, with the older password's sessions; nothing is left of it, and AWS's account isn't touched."""
+    lent.cloud = Cloud(lent.stack.aws.client, "tries", tmp_path / LEDGER)
+    lent.access = Access(lent.stack.aws.client, {})
+    rotate, probes = leak(lent, "ssm-drop_previous")
+    assert probes["login"]()
+    assert probes["session"]()
+    rotate()
+    assert not probes["login"]()
+    assert not probes["session"]()
+    with lent.stack.aws.client("ssm") as client:
+        pages = client.get_paginator("describe_parameters").paginate()
+        assert not [one for page in pages for one in page["Parameters"] if f"{PENDING_ROOT}/vaultgate-compare" in one["Name"]]
+    assert len(lent.cloud.remove()) == 2, "the parameter and the rotator's secret"
+    lent.access = Access(lent.stack.aws.client, {}, place="aws")
+    with pytest.raises(CheckFailed, match="does not bear our tag"):
+        leak(lent, "ssm-drop_previous")
 
 
 @pytest.mark.stack

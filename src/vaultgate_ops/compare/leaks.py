@@ -8,6 +8,7 @@ must be changed where it is checked.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,10 @@ from vaultgate_ops.local.database import HOST, SCHEMA, STATIC_USER, TABLE
 from vaultgate_ops.rotation.by_hand import ByHand
 from vaultgate_ops.rotation.errors import RotationError
 from vaultgate_ops.rotation.mysql.server import tls_context
+from vaultgate_ops.rotation.parameter_store import pending_name
+from vaultgate_ops.rotation.parameters import Parameters
 from vaultgate_ops.rotation.rotation import STRATEGIES, build
+from vaultgate_ops.rotation.service import SecretsManager
 from vaultgate_ops.rotation.settings import load
 
 if TYPE_CHECKING:
@@ -50,9 +54,9 @@ class Leaks:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._stack, self._cloud = ground.stack, ground.cloud
+        self._stack, self._cloud, self._clock = ground.stack, ground.cloud, ground.clock
         self._tls = tls_context(str(ground.stack.database.ca_file))
-        self._master = ""
+        self._settings = load({"ROTATION_CA_BUNDLE": str(ground.stack.database.ca_file)}, STRATEGIES)
 
     def cases(self) -> list[Case]:
         """All of them."""
@@ -63,22 +67,28 @@ class Leaks:
             Case("vault-static", "rotate", "The static role is rotated.", self._told(self._static)),
             Case("vault-kv", "delete", "The secret is deleted in Vault.", self._told(self._kv)),
             Case("secretsmanager", "delete", "The secret is deleted at once.", self._told(self._deleted_secret)),
-            *(
-                Case("secretsmanager", f"rotate_{strategy}", title, self._told(partial(self._rotated, strategy)))
-                for strategy, title in (
-                    ("single", "One rotation by 'single'."),
-                    ("dual", "One rotation by 'dual': the older password works until the next."),
-                )
-            ),
-            Case(
-                "secretsmanager",
-                "drop_previous",
-                "One rotation by 'dual', then: vaultgate rotate now --drop-previous.",
-                self._told(partial(self._rotated, "dual", drop=True)),
-            ),
+            *self._rotations("secretsmanager", "vaultgate rotate now", self._rotated),
+            *self._rotations("ssm", "vaultgate rotate parameter now", self._rotated_parameter),
             Case("ssm", "delete", "The parameter is deleted.", self._told(self._deleted_parameter)),
             Case("env", "delete", "The variable is removed and every sandbox ended.", self._told(self._unset)),
             *(Case(store, "change", change, self._told(self._changed)) for store in ("vault-kv", "ssm", "env")),
+        ]
+
+    def _rotations(self, store: str, command: str, rotated: Callable[..., Copied]) -> list[Case]:
+        return [
+            Case(store, "rotate_single", "One rotation by 'single'.", self._told(partial(rotated, "single"))),
+            Case(
+                store,
+                "rotate_dual",
+                "One rotation by 'dual': the older password works until the next.",
+                self._told(partial(rotated, "dual")),
+            ),
+            Case(
+                store,
+                "drop_previous",
+                f"One rotation by 'dual', then: {command} --drop-previous.",
+                self._told(partial(rotated, "dual", drop=True)),
+            ),
         ]
 
     def _told(self, copied: Callable[[], Copied]) -> Callable[[], Copied]:
@@ -152,23 +162,44 @@ class Leaks:
         return delete, self._probes(user, password)
 
     def _rotated(self, strategy: str, *, drop: bool = False) -> Copied:
-        user, password = self._user()
-        settings = load({"ROTATION_CA_BUNDLE": str(self._stack.database.ca_file)}, STRATEGIES)
-        value = {"engine": "mariadb", "host": HOST, "port": self._stack.database.port, "dbname": SCHEMA, "strategy": strategy}
-        value |= {"username": user, "password": password}
-        if strategy != "single":
-            value["masterarn"] = self._rotator(user)
-        self._cloud.secret(user, json.dumps(value))
+        user, password, value = self._rotatable(strategy)
+        self._cloud.secret(user, value)
 
         def rotate() -> None:
             with self._ground.access.clients("secretsmanager") as client:
-                clock = self._ground.clock
-                hand = ByHand(client, lambda store: build(settings, store, clock), clock)
+                hand = ByHand(client, lambda store: build(self._settings, store, self._clock), self._clock)
                 hand.rotate_here(self._cloud.name(user))
                 if drop:
                     hand.drop_previous(self._cloud.name(user))
 
         return rotate, self._probes(user, password)
+
+    def _rotated_parameter(self, strategy: str, *, drop: bool = False) -> Copied:
+        if self._ground.access.place != "loopback":
+            raise CheckFailed("It is tried on the local stack alone: a rotation makes a parameter that does not bear our tag.")
+        user, password, value = self._rotatable(strategy)
+        self._cloud.parameter(user, value)
+        name = self._cloud.name(user)
+
+        def rotate() -> None:
+            with self._ground.access.clients("ssm") as client, self._ground.access.clients("secretsmanager") as rotators:
+                keeps = SecretsManager(rotators, self._clock)
+                hand = Parameters(client, lambda store: build(self._settings, keeps, self._clock, values=store), self._clock)
+                version = hand.rotate(name, math.inf)
+                if drop:
+                    hand.drop_previous(name)
+                client.delete_parameter(Name=pending_name(name, version))
+
+        return rotate, self._probes(user, password)
+
+    def _rotatable(self, strategy: str) -> tuple[str, str, str]:
+        """A user of its own, its password, and the JSON by which it can be rotated."""
+        user, password = self._user()
+        value = {"engine": "mariadb", "host": HOST, "port": self._stack.database.port, "dbname": SCHEMA, "strategy": strategy}
+        value |= {"username": user, "password": password}
+        if strategy != "single":
+            value["masterarn"] = self._rotator(user)
+        return user, password, json.dumps(value)
 
     def _deleted_parameter(self) -> Copied:
         user, password = self._user()
