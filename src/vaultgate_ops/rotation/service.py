@@ -89,7 +89,7 @@ class Api:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
         except ClientError as error:
             named = "" if "VersionId" in parameters else parameters.get("SecretId") or parameters.get("Name") or ""
-            raise refusal(error, operation, f"{named} in {self._client.meta.region_name}" if named else "") from None
+            raise refusal(error, operation, f"{named!r} in {self._client.meta.region_name}" if named else "") from None
         except _NO_KEYS as error:
             raise RotationError(
                 "aws-credentials",
