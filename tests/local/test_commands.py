@@ -222,7 +222,7 @@ def test_ordinary_commands_leave_no_file_elsewhere(running: Running) -> None:
 
 
 def test_a_part_that_died_is_shown_and_cleared_away(shell: Shell, eventually: Eventually) -> None:
-    """Status names it and fails, up refuses with the fix, down leaves nothing, and a second down is fine."""
+    """Status names it and fails, up refuses with the fix, down leaves nothing, a second down says that nothing is there."""
     assert shell.run("up")[0] == 0
     (vault,) = markers.find(shell.stack, "vault")
     vault.identity.send(signal.SIGKILL)
@@ -237,7 +237,7 @@ def test_a_part_that_died_is_shown_and_cleared_away(shell: Shell, eventually: Ev
     status, printed, _ = shell.run("down")
     assert (status, "ended front, sandbox-records, mirror, aws, database" in printed) == (0, True)
     shell.nothing_is_left()
-    assert shell.run("down")[:2] == (0, "")
+    assert shell.run("down") == (0, "", f"There is no local stack named {shell.name}.\n")
     status, _, told = shell.run("status")
     assert (status, f"No local stack named {shell.name} runs." in told, f"vaultgate up --name {shell.name}" in told) == (
         1,

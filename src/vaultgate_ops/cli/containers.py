@@ -63,17 +63,20 @@ def up(name: str, *, ha: bool) -> None:
         speech.line(line)
 
 
-def down(name: str) -> None:
-    """Remove the project, and demos whose owner is dead. Without an engine there is nothing to remove."""
+def down(name: str) -> bool:
+    """Remove the project, and demos whose owner is dead; whether there was one. Without an engine there is nothing to remove."""
     try:
         engine = engines.connect(os.environ)
     except OpsError:
-        return
+        return False
+    found = False
     for project in (project_name(name), *left_behind(engine)):
         ended = remove(engine, project, Clock())
         shutil.rmtree(_folder(project), ignore_errors=True)
         if ended:
+            found = True
             speech.line(f"{project} (docker): ended {', '.join(ended)}, deleted its containers and volumes")
+    return found
 
 
 def status(name: str | None) -> list[bool]:

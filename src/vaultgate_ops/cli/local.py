@@ -87,12 +87,15 @@ def down(name: str) -> None:
     """Stop what `vaultgate up` or an interrupted run left behind, and delete its folder."""
     root = paths.stacks_folder()
     leftovers = [root / name, *(folder for folder in folders.left_behind(root) if folder != root / name)]
+    told = False
     for folder in leftovers:
         there = folder.exists()
         ended = folders.remove(folder, Clock())
         if there or ended:
+            told = True
             speech.line(f"{folder.name}: ended {', '.join(ended) or 'nothing'}, deleted {folder}")
-    containers.down(name)
+    if not containers.down(name) and not told:
+        speech.Spoken().say(f"There is no local stack named {name}.")
 
 
 @click.command()

@@ -131,7 +131,7 @@ class Story:
     def _built(self) -> str:
         size = self._scene.build_layer()
         _check(size > 0, "the zip is empty")
-        return f"{size / 1024:.0f} KB zipped"
+        return f"{size / 1000:.0f} kB zipped"
 
     def _started(self) -> str:
         self._leases_before = self._scene.leases()
