@@ -89,6 +89,14 @@ def test_another_files_checkpoint_is_refused(checkpoint: Checkpoint, tmp_path: P
         Checkpoint(tmp_path / "c", tmp_path / name, destination).load()
 
 
+def test_one_of_a_start_that_sent_nothing_holds_nobody_up(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Whoever mistyped the group, and was refused by AWS, may correct it and start for the first time."""
+    checkpoint.save([], "")
+    assert Checkpoint(tmp_path / "c", tmp_path / "audit.log", Destination("/other", "node/audit")).load() == Progress(
+        [], first=True
+    )
+
+
 def test_a_second_mirror_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """The sentence names the process that has it; when that ends, the next one may."""
     other = Checkpoint(tmp_path / "c", tmp_path / "audit.log", DESTINATION)

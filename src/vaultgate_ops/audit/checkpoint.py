@@ -115,6 +115,9 @@ class Checkpoint:
             return Progress([], first=True)
         owner, progress = opened(self._file)
         if owner != self._owner:
+            # Left by a start that sent nothing, with a mistyped group for example: there is nothing to keep apart.
+            if not progress.records and not progress.chain:
+                return Progress([], first=True)
             raise UsageProblem(
                 f"The checkpoint {self._file} is about {owner.words()}, not {self._owner.words()}.",
                 "Name another folder for the checkpoints, or the file and the stream that this one is about.",
