@@ -280,6 +280,18 @@ def test_loopback_never_passes_for_aws() -> None:
     assert "They are not AWS" not in report.text({**document, "target": "aws"}, "html")
 
 
+def test_what_makes_figures_doubtful_is_said_before_them() -> None:
+    """A machine that had other work, a run that was not finished: in every format that people read, above the verdicts."""
+    document = {**whole(), "complete": False, "machine": {"cores": 2, "load_before": 1.5}}
+    busy = "1.5 processes wanted to run in the minute before, on 2 cores"
+    for form, first in (("html", "Verdicts"), ("markdown", "| choose |"), ("terminal", "CHOOSE")):
+        head = " ".join(report.text(document, form).split(first)[0].split())
+        assert busy in head
+        assert "This comparison was not finished" in head
+    for machine in ({"cores": 2, "load_before": 0.9}, {"cores": 2}, {"cores": "unknown", "load_before": 9}):
+        assert words.warnings({**document, "complete": True, "machine": machine}) == [words.LOOPBACK]
+
+
 def test_the_page_loads_nothing() -> None:
     """No element has a src, no style an import or an address; the policy names the page's own two hashes and nothing else."""
     rendered = page.render(whole())

@@ -50,8 +50,8 @@ def _markdown(document: Mapping[str, Any]) -> Iterator[str]:
     yield HEAD
     made = words.moment(document["made"])
     yield from (_md(f"Made {made}, mode {document['mode']}, target {document['target']}."), "")
-    if document["target"] == "local":
-        yield from (words.LOOPBACK, "")
+    for warning in words.warnings(document):
+        yield from (warning, "")
     yield from _table(["choose", "when", "because"], [_verdict_row(document, one) for one in judged["verdicts"]])
     yield from ("", "### Rules", "")
     for rule in judged["rules"]:

@@ -37,7 +37,7 @@ NAMES: Final = {
     "searchable": "can be searched after",
     "session_traceable": "one session leads to one invocation",
     "readable_shipped": "also readable, by this project's policy",
-    "readable_default": "also readable, by the usual policy",
+    "readable_default": "also readable, by ready-made policies",
     "decrypts": "who may decrypt",
     "share_of_quota": "share of the quota",
 }

@@ -52,7 +52,7 @@ def render(document: Mapping[str, Any]) -> str:
         dimensions=words.DIMENSIONS,
         tags=words.TAGS,
         meanings=words.MEANINGS,
-        loopback=words.LOOPBACK,
+        warnings=words.warnings(document),
         plots=plots.plots(document),
         title_of=lambda contender: words.title_of(document, contender),
         resolved=lambda pointer: chosen.resolve(document, pointer),

@@ -26,8 +26,8 @@ def as_lines(document: Mapping[str, Any]) -> str:
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     judged = document["verdicts"]
     yield f"Made {words.moment(document['made'])}, mode {document['mode']}, target {document['target']}"
-    if document["target"] == "local":
-        yield from textwrap.wrap(words.LOOPBACK, _LEFT + 2 + _RIGHT)
+    for warning in words.warnings(document):
+        yield from textwrap.wrap(warning, _LEFT + 2 + _RIGHT)
     yield ""
     yield from _beside("CHOOSE", "WHEN")
     for one in judged["verdicts"]:

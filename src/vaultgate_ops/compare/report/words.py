@@ -138,6 +138,20 @@ def conditions(one: Mapping[str, Any]) -> str:
     return ", ".join(names.condition(key, figure(value)) for key, value in one["conditions"].items() if key not in _NAMED)
 
 
+def warnings(document: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before any figure: whose times these are, what else the machine did, what is missing."""
+    told = [LOOPBACK] if document["target"] == "local" else []
+    load, cores = (document["machine"].get(fact) for fact in ("load_before", "cores"))
+    if isinstance(load, int | float) and isinstance(cores, int) and load > cores / 2:
+        told.append(
+            f"The machine had other work: {number(load)} processes wanted to run in the minute before, on {cores} cores."
+            " On an idle one times are shorter."
+        )
+    if not document["complete"]:
+        told.append("This comparison was not finished: figures are missing.")
+    return told
+
+
 def title_of(document: Mapping[str, Any], contender: str) -> str:
     """A contender or a store, for people."""
     stores = document["stores"]
