@@ -155,6 +155,7 @@ def test_the_skip_link_leads_to_the_verdicts(opened: Callable[..., Page]) -> Non
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     page.wait_for_url("**#verdicts")
+    assert page.evaluate("getComputedStyle(document.querySelector(':target')).outlineStyle") == "none", "a frame around all of it"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -206,6 +207,7 @@ def test_a_verdicts_figure_is_one_click_from_its_data(width: int, opened: Callab
     expect(page.locator("tr:has(:target) th")).to_be_in_viewport(ratio=0.99)
     assert figure in page.evaluate("document.querySelector(':target').textContent")
     assert pointer == page.evaluate("document.querySelector(':target').id")
+    assert page.evaluate("getComputedStyle(document.querySelector(':target')).outlineStyle") == "solid"
 
 
 def test_an_address_that_leads_nowhere_breaks_nothing(opened: Callable[..., Page]) -> None:
