@@ -111,6 +111,8 @@ def test_the_sliders_sum_as_the_calculator_does(moved: dict[str, int], opened: C
     assert page.locator("#even").get_attribute("data-secrets") == ("never" if even is None else str(even))
     assert page.locator("#curves path").count() == len(costs)
     assert page.locator(".keys li").count() == len(costs)
+    cut = "text => text.getBoundingClientRect().left < document.getElementById('curves').getBoundingClientRect().left"
+    assert page.evaluate(f"[...document.querySelectorAll('#curves text')].filter({cut}).map(text => text.textContent)") == []
 
 
 def test_a_slider_is_moved_by_keys_and_says_its_value(opened: Callable[..., Page]) -> None:

@@ -49,7 +49,7 @@
   const CHEAPEST = 1;
   const draw = (at) => {
     const [width, height] = [drawing.clientWidth || 640, drawing.clientHeight || 352];
-    const [left, right, top, bottom] = [64, 12, 28, 36];
+    const [left, right, top, bottom] = [80, 12, 28, 36];
     const stops = variables.secrets.stops;
     const reach = (list) => Math.log10(list[list.length - 1] / list[0]);
     const x = (secrets) => left + ((width - left - right) * Math.log10(secrets / stops[0])) / reach(stops);
