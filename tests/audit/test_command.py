@@ -150,9 +150,10 @@ def test_the_lag_is_the_age_of_the_oldest_line(desk: Desk, device: Device, form:
 
 
 def test_no_checkpoint_is_told(desk: Desk) -> None:
-    """Exit code 1 and how to begin."""
+    """Exit code 1 and how to begin; who only looks makes no folder."""
     done = desk.status()
     assert (done.returncode, "There is no checkpoint in" in done.stderr) == (1, True)
+    assert not desk.checkpoints.exists()
 
 
 def test_a_group_that_may_not_be_made_is_told(desk: Desk, device: Device) -> None:

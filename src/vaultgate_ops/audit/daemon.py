@@ -67,21 +67,26 @@ def devices(files: Iterable[str], group: str, node: str) -> list[Device]:
     return list(found.values())
 
 
+def checkpoint_place(given: Path | None, environment: Mapping[str, str]) -> Path:
+    """Where the checkpoints are: as told, as systemd's StateDirectory= says, or /var/lib/vaultgate."""
+    return (given or Path(environment.get("STATE_DIRECTORY", "/var/lib/vaultgate").partition(":")[0])).absolute()
+
+
 def checkpoint_folder(given: Path | None, environment: Mapping[str, str]) -> Path:
-    """Where the checkpoints are: as told, as systemd's StateDirectory= says, or /var/lib/vaultgate.
+    """The same, made where it isn't there.
 
     Raises:
         Denied: it can't be made.
         Missing: its disk can't be used.
     """
-    folder = given or Path(environment.get("STATE_DIRECTORY", "/var/lib/vaultgate").partition(":")[0])
+    folder = checkpoint_place(given, environment)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except PermissionError as error:
         raise Denied(f"The folder {folder} can't be made.", "Name one that you may write: --checkpoints.") from error
     except OSError as error:
         raise Missing(f"The folder {folder} can't be made: {error.strerror}.", "Name another one: --checkpoints.") from error
-    return folder.absolute()
+    return folder
 
 
 def checkpoint_file(device: Device, folder: Path) -> Path:

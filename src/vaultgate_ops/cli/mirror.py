@@ -101,7 +101,7 @@ mirror.add_command(verify)
 def status(*, checkpoints: Path | None) -> None:
     """Show how far behind each device is: lines, bytes, seconds. Exit code 1 unless a mirror runs for each, without problems."""
     clock = Clock()
-    folder = daemon.checkpoint_folder(checkpoints, os.environ)
+    folder = daemon.checkpoint_place(checkpoints, os.environ)
     found = [lag(file, clock) for file in sorted(folder.glob(f"*{daemon.SUFFIX}"))]
     if not found:
         raise CheckFailed(f"There is no checkpoint in {folder}.", "Start a mirror, or name its folder: --checkpoints.")
