@@ -160,6 +160,7 @@ ASSUMPTIONS: Final = (
     "the other environments reach Vault as they would reach a store of AWS's, by an interface endpoint",
     "Vault asks STS, is unsealed by one KMS key, and mirrors its audit, all through endpoints in three zones",
     f"the whole audit is mirrored, {AUDIT_BYTES:,} bytes a call, and kept for {_RETENTION_MONTHS} months",
+    "keys that AWS manages encrypt secrets and parameters: they cost nothing to keep, and Secrets Manager's nothing to use",
     f"an encrypted environment variable costs one Decrypt at each cold start, {_COLD_PER_MILLION:,} for a million invocations",
 )
 
