@@ -76,6 +76,7 @@ def test_a_secret_of_somebody_elses_key_can_be_read(role: str) -> None:
             ["", PARAMETER_KEY, f"{PARAMETER_KEY},{SECOND_KEY}"],
             [f"{PARAMETER_KEY}, {SECOND_KEY}", "alias/x", "*"],
         ),
+        ("OtherHosts", ["", "api.example.com", "*.example.com,10.0.0.7"], ["*", "api.example.com, b", "a,", "https://api"]),
         ("RotatedParameterKeyArn", ["", PARAMETER_KEY, SECOND_KEY], [f"{PARAMETER_KEY[:-4]}*", "alias/x"]),
     ],
 )

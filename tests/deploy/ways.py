@@ -61,6 +61,7 @@ WAYS: dict[str, dict[str, str]] = {
         "RotationVaultRole": "rotation",
         "RotationKey": "own",
         "OtherKeyArns": f"{PARAMETER_KEY},{SECOND_KEY}",
+        "OtherHosts": "api.example.com",
         "ReplicaRegion": "eu-west-1",
         "SecondReplicaRegion": "eu-central-1",
         "RotationSchedule": "cron(0 2 ? * MON-FRI *)",

@@ -77,6 +77,15 @@ def test_a_certificate_that_nobody_vouches_for(keys: ServedKeys, tmp_path: Path)
     assert keys.door.requests == []
 
 
+def test_a_bundle_for_databases_leaves_the_systems_trust(
+    keys: ServedKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function has one bundle: with RDS's in it an API is still believed whom everybody believes."""
+    monkeypatch.setenv("SSL_CERT_FILE", keys.ca_file)
+    for bundle in (str(Authority(tmp_path, "databases").certificate_file), None):
+        assert Door(bundle, Clock())(call(keys.url)).status == 401
+
+
 def test_a_certificate_of_another_host(authority: Authority) -> None:
     """Trust in the authority isn't enough."""
     with served_keys(KeyApi(Clock()), authority, certificate_of="elsewhere.example.com") as keys:

@@ -340,6 +340,21 @@ def test_the_role_knows_its_secrets_and_no_others() -> None:
     assert secrets(**OWN, ApiKeyArn=API_KEY) == least | reading | {(action, API_KEY) for action in rotate}
 
 
+def test_the_api_whose_key_is_rotated_may_be_contacted() -> None:
+    """The function refuses every host but the database's and those that OtherHosts names."""
+
+    def hosts(**parameters: str) -> tuple[str, ...]:
+        environment = deployed(**parameters).resources["RotationFunction"]["Properties"]["Environment"]["Variables"]
+        return load({name: value for name, value in environment.items() if isinstance(value, str)}, ()).hosts
+
+    assert hosts(**OWN) == ("db.example.com",)
+    assert hosts(**OWN, ApiKeyArn=API_KEY, OtherHosts="api.example.com,*.example.net") == (
+        "db.example.com",
+        "api.example.com",
+        "*.example.net",
+    )
+
+
 def test_examples_in_the_documentation(tmp_path: Path) -> None:
     """Each template in docs/rotation.md is one that cfn-lint and our linter have nothing against."""
     page = (checkout() / "docs/rotation.md").read_text(encoding="utf-8")

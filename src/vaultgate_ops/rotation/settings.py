@@ -36,7 +36,7 @@ class Settings:
         strategy: for secrets that name none; None: ``dual`` where there is a rotator, else ``single``.
         grace_s: for secrets that name none; None: an older password lives until the next rotation.
         hosts: patterns of hosts that may be contacted and that a rotator's credential may be sent to; empty for no such list.
-        ca_file: PEM bundle for the databases' certificates; None for the system's.
+        ca_file: PEM bundle for the databases' certificates, and beside the system's for those of APIs; None for the system's.
         sweep: secrets that a scheduled event looks after.
         password: parameters of GetRandomPassword.
         endpoint: of Secrets Manager; None for AWS's.

@@ -73,7 +73,8 @@ class Door:
     """A `Send` for real.
 
     Args:
-        ca_file: PEM bundle for the API's certificate; None for the system's.
+        ca_file: PEM bundle that may vouch for the API's certificate too, beside the system's: one function has one bundle, which
+            for a database is RDS's, and knows no API in the internet. None for the system's alone.
         clock: for the answer's deadline.
         answer_s: from the request to the answer's last byte.
     """
@@ -141,12 +142,15 @@ class Door:
         return Reply(answer.status, content)
 
     def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
         try:
-            return ssl.create_default_context(cafile=self._ca_file)
+            if self._ca_file is not None:
+                context.load_verify_locations(self._ca_file)
         except OSError as error:
             raise RotationError(
                 "tls", f"The CA bundle can't be read: {type(error).__name__}.", "Correct ROTATION_CA_BUNDLE."
             ) from None
+        return context
 
 
 class _Answer(http.client.HTTPResponse):
