@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from tests.compare.fakes import NoTask
+from tests.simulators.clock import MovableClock
 
 from vaultgate_ops.clock import Clock
 from vaultgate_ops.compare.access import Access
@@ -16,16 +19,17 @@ from vaultgate_ops.compare.cloud import Cloud
 from vaultgate_ops.compare.contenders import VAULTS, entry
 from vaultgate_ops.compare.decoys import USUAL, VAULT, Decoys
 from vaultgate_ops.compare.experiments.blast_radius import BlastRadius
+from vaultgate_ops.compare.ground import PATHS
 from vaultgate_ops.compare.leaks import Leaks
 from vaultgate_ops.compare.result import Tag
 from vaultgate_ops.compare.run import LEDGER
-from vaultgate_ops.compare.trails import invocations_of
+from vaultgate_ops.compare.trails import Trails, invocations_of
 from vaultgate_ops.errors import CheckFailed
 from vaultgate_ops.local.database import SCHEMA, TABLE
 from vaultgate_ops.rotation.parameter_store import PENDING_ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from vaultgate_ops.compare.contenders import Entry
@@ -126,14 +130,16 @@ def test_a_variable_is_leaked_by_a_sandbox_that_is_really_ended(lent: Any) -> No
 
 @pytest.mark.stack
 def test_what_a_policy_opens_beside_a_store_s_own_secret_is_counted(lent: Any) -> None:
-    """The policy of vault-config opens three sources, so each has the two others in reach; strangers' it opens nowhere."""
+    """The policy of vault-config opens the function's three sources, which is told; strangers' it opens nowhere."""
     trials = {trial.key: trial for trial in Decoys(lent).trials()}
+    experiment = BlastRadius(list(trials.values()))
     for store in VAULTS:
         for policy in ("shipped", "default"):
             seen = trials[f"{store}-{policy}"].readable()
             assert seen["own"]
-            assert sum(seen.values()) == 1 + 2
-            assert not any(seen[path] for path in VAULT)
+            strangers, opens = experiment.conclude({"step": {f"{store}-{policy}": seen}})
+            assert (strangers.name, strangers.value, strangers.samples) == (f"readable_{policy}", 0, len(VAULT))
+            assert opens.value == ", ".join(("its own secret", *(path for path in PATHS.values() if path != PATHS[store])))
     for store in USUAL:
         assert trials[f"{store}-shipped"].tag is Tag.COMPUTED
         assert trials[f"{store}-shipped"].readable() == {
@@ -182,3 +188,47 @@ def test_an_invocation_is_found_by_the_database_user_in_the_function_s_log() -> 
     log = "\n".join(lines)
     assert invocations_of("v-aws-a", log) == {"one", "three"}
     assert invocations_of("v-aws-c", log) == set()
+
+
+class Traced:
+    """A ground with one session of the database, of which so many reads and invocations are on record."""
+
+    def __init__(self, reads: int, invocations: int) -> None:
+        self.clock, self.stack, self.database, self.vault, self.aws = MovableClock(), self, self, self, self
+        entry_of = {"type": "response", "response": {"data": {"username": "hmac"}}}
+        self._entries = [json.dumps({**entry_of, "request": {"id": f"read-{turn}"}}) for turn in range(reads)]
+        self._log = "\n".join(json.dumps({"user": "v-aws-a", "function_request_id": str(turn)}) for turn in range(invocations))
+
+    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+        assert event["do"] == "records"
+        return {"statusCode": 200}
+
+    def log(self) -> str:
+        return self._log
+
+    @contextmanager
+    def connect(self) -> Iterator[Any]:
+        yield SimpleNamespace(
+            cursor=lambda: nullcontext(SimpleNamespace(execute=lambda _: None, fetchall=lambda: [("v-aws-a",)]))
+        )
+
+    @contextmanager
+    def client(self, service: str = "vault") -> Iterator[Any]:
+        events = {"events": [{"message": entry} for entry in self._entries]}
+        hashed = SimpleNamespace(calculate_hash=lambda **_: {"data": {"hash": "hmac"}})
+        logs = SimpleNamespace(paginate=lambda **asked: [events] if asked["filterPattern"] == '"hmac"' else [])
+        yield SimpleNamespace(sys=hashed) if service == "vault" else SimpleNamespace(get_paginator=lambda _: logs)
+
+
+@pytest.mark.parametrize(("reads", "invocations", "traced"), [(1, 1, True), (2, 1, False), (1, 2, False), (1, 0, False)])
+def test_a_session_that_leads_to_several_leads_nowhere(reads: int, invocations: int, traced: bool) -> None:  # noqa: FBT001 - a table
+    """One read in Vault's log and one invocation in the function's: anything else is no trace."""
+    ground: Any = Traced(reads, invocations)
+    assert Trails(ground).led_back(ground) is traced
+
+
+def test_a_session_of_which_vault_s_log_knows_nothing_is_a_failure() -> None:
+    """It is waited for, and told; not taken for an answer."""
+    ground: Any = Traced(0, 1)
+    with pytest.raises(CheckFailed, match="did not arrive in CloudWatch Logs"):
+        Trails(ground).led_back(ground)

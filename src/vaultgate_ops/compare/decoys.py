@@ -74,7 +74,7 @@ class Decoys:
         shipped = "vault-config/policies/records.hcl alone, as vault-config gives it: one policy for all three engines"
         also = "the same and Vault's policy 'default', which tokens get unless their role says no"
         found = [
-            Trial(store, policy, title, partial(self._vault, store, policies))
+            Trial(store, policy, title, partial(self._vault, store, policies), sources=_beside(store))
             for store in PATHS
             for policy, title, policies in (("shipped", shipped, ("records",)), ("default", also, ("records", "default")))
         ]
@@ -87,8 +87,7 @@ class Decoys:
         return found
 
     def _vault(self, store: str, policies: tuple[str, ...]) -> Mapping[str, bool]:
-        # What its policy opens for the function's other sources is within its reach as well.
-        paths = [PATHS[store], *(path for path in PATHS.values() if path != PATHS[store]), *VAULT]
+        paths = [PATHS[store], *_beside(store), *VAULT]
         with self._ground.stack.vault.client() as vault:
             token = vault.auth.token.create(policies=list(policies), no_default_policy="default" not in policies, ttl="5m")[
                 "auth"
@@ -136,6 +135,11 @@ class Decoys:
                     client.create_secret(Name=name, SecretString="decoy")
                 else:
                     client.put_parameter(Name=f"/{name}", Value="decoy", Type="SecureString")
+
+
+def _beside(store: str) -> tuple[str, ...]:
+    """The sources that the function could read instead."""
+    return tuple(path for path in PATHS.values() if path != PATHS[store])
 
 
 def _arns(store: str, name: str, chosen: str) -> list[str]:

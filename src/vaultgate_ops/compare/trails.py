@@ -63,10 +63,17 @@ class Trails:
         with self._ground.stack.aws.client("logs") as logs:
             self._await(lambda: "response" in entry_types(logs, found["request"]["id"]), "CloudWatch Logs")
         searchable_ms = (self._clock.steady() - begin) * 1000
-        return Trail(found, file_ms, searchable_ms, self._led_back(sandbox) if store == "vault-dynamic" else None)
+        return Trail(found, file_ms, searchable_ms, self.led_back(sandbox) if store == "vault-dynamic" else None)
 
-    def _led_back(self, sandbox: Sandbox) -> bool:
-        """Whether the session of one GET /records leads to one read of a credential in Vault's log, and to one invocation."""
+    def led_back(self, sandbox: Sandbox) -> bool:
+        """Whether the session of one GET /records leads to one read of a credential in Vault's log, and to one invocation.
+
+        Args:
+            sandbox: of the layer's way of reading dynamic credentials; no other has a session open.
+
+        Raises:
+            CheckFailed: there is no session, or Vault's log knows nothing of it.
+        """
         said = sandbox.invoke({"do": "records", "application": CAREFUL})
         if not isinstance(said, dict) or said.get("statusCode") != _OK:
             raise CheckFailed("GET /records did not answer: there is no session to be traced.")

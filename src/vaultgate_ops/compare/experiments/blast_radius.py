@@ -36,6 +36,7 @@ class Trial:
         title: which policy that is, for people.
         readable: tries; gives each decoy's name and whether it can be read, and its own secret under the name ``own``.
         tag: `computed` where nobody was asked.
+        sources: of the names, those of the function's own other sources: they are told of, and not counted with strangers'.
     """
 
     store: str
@@ -43,6 +44,7 @@ class Trial:
     title: str
     readable: Callable[[], Mapping[str, bool]]
     tag: Tag = Tag.MEASURED
+    sources: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -102,30 +104,47 @@ class BlastRadius:
             return {key: {"problem": error.message}}
 
     def conclude(self, observed: Mapping[str, Observed]) -> list[Measurement]:
-        """How many decoys could be read; what is published of the others."""
+        """How many strangers' decoys could be read, and which other sources of its own; what is published."""
         tried = [
-            self._of(self._trials[key], one) for seen in observed.values() for key, one in seen.items() if key in self._trials
+            measured
+            for seen in observed.values()
+            for key, one in seen.items()
+            if key in self._trials
+            for measured in self._of(self._trials[key], one)
         ]
         return tried + [one for one in PUBLISHED if one.contender in observed]
 
-    def _of(self, trial: Trial, seen: Mapping[str, bool | str]) -> Measurement:
+    def _of(self, trial: Trial, seen: Mapping[str, bool | str]) -> list[Measurement]:
         name = f"readable_{trial.policy}"
         if "problem" in seen:
-            return unmeasured(self.dimension, trial.store, name, str(seen["problem"]))
+            return [unmeasured(self.dimension, trial.store, name, str(seen["problem"]))]
         if not seen["own"]:
-            return unmeasured(
-                self.dimension, trial.store, name, "Not even its own secret could be read: the trial proves nothing."
-            )
-        decoys = {decoy: bool(readable) for decoy, readable in seen.items() if decoy != "own"}
-        reached = [decoy for decoy, readable in decoys.items() if readable]
-        return Measurement(
+            why = "Not even its own secret could be read: the trial proves nothing."
+            return [unmeasured(self.dimension, trial.store, name, why)]
+        others = [decoy for decoy in seen if decoy != "own" and decoy not in trial.sources]
+        reached = [decoy for decoy in others if seen[decoy]]
+        strangers = Measurement(
             self.dimension,
             trial.store,
             name,
             len(reached),
             "secrets",
             trial.tag,
-            samples=len(decoys),
-            note=f"{trial.title}. Of {len(decoys)} others: {', '.join(reached) or 'none'}.",
-            conditions={"policy": trial.policy, "of": len(decoys)},
+            samples=len(others),
+            note=f"{trial.title}. Of {len(others)} others: {', '.join(reached) or 'none'}.",
+            conditions={"policy": trial.policy, "of": len(others)},
         )
+        if not trial.sources:
+            return [strangers]
+        opened = [source for source in trial.sources if seen[source]]
+        beside = Measurement(
+            self.dimension,
+            trial.store,
+            "opens",
+            ", ".join(("its own secret", *opened)),
+            tag=trial.tag,
+            samples=len(trial.sources),
+            note="One policy is shipped for all sources of the function: who uses one of them can take the others out of it.",
+            conditions={"policy": trial.policy},
+        )
+        return [strangers, beside]
