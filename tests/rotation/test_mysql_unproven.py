@@ -187,6 +187,15 @@ def test_servers_that_know_one_password_only(amazon: Served, version: str, strat
     assert shop.changes() == []
 
 
+@pytest.mark.parametrize("strategy", ["dual", "alternating", "single"])
+def test_a_server_that_has_no_native_password(amazon: Served, strategy: str) -> None:
+    """MySQL 9: its version is one that knows two passwords, and no statement names the plugin that it doesn't have any more."""
+    shop = Shop(amazon, strategy, "9.1.0")
+    shop.rotate()
+    assert shop.works()[0]
+    assert not [line for line in shop.server.statements if "native" in line]
+
+
 def test_a_plugin_that_cant_be_compared(amazon: Served) -> None:
     """Whoever logs in by something else is left alone."""
     shop = Shop(amazon, "dual")
