@@ -27,7 +27,7 @@ from benchmarks.figures import Figures, median, quantile, rounded
 from benchmarks.subjects import Sandboxes, Subject, ask
 from vaultgate_ops.cli import speech
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import CheckFailed, Missing, OpsError, Unreachable
+from vaultgate_ops.errors import CheckFailed, Missing, OpsError, Unreachable, UsageProblem
 from vaultgate_ops.local import paths, processes
 from vaultgate_ops.local.fetch.emulator import find_emulator
 from vaultgate_ops.local.stack import Stack
@@ -42,6 +42,7 @@ LOGINS_MS = (0, 50, 200)
 FUNCTIONS = ("bare", "boto3")
 SECRET = "secret/data/records"  # noqa: S105 - a path
 LEASED = "database/creds/records"
+FAMILIES = ("layer.", "cold.", "read.")
 _READS = 1000
 _BATCHES = 20
 _THREADS = 4
@@ -240,6 +241,10 @@ def _turned(things: list[T], turn: int) -> list[T]:
     return things[start:] + things[:start]
 
 
+def _meets(name: str, family: str) -> bool:
+    return name.startswith(family) or family.startswith(name)
+
+
 def run(samples: int, only: tuple[str, ...], executable: Path | None, reporter: speech.Spoken) -> dict[str, Any]:
     """Measure, and write ``build/bench/extension.json``.
 
@@ -251,11 +256,17 @@ def run(samples: int, only: tuple[str, ...], executable: Path | None, reporter: 
 
     Returns:
         what was written.
+
+    Raises:
+        UsageProblem: a name is no figure's beginning.
     """
     figures, clock, build = Figures(), Clock(), paths.build_folder()
+    stray = [name for name in only if not any(_meets(name, family) for family in FAMILIES)]
+    if stray:
+        raise UsageProblem(f"No figure's name begins with {', '.join(stray)}.", f"Name some of: {', '.join(FAMILIES)}")
 
     def wanted(family: str) -> bool:
-        return not only or any(name.startswith(family) or family.startswith(name) for name in only)
+        return not only or any(_meets(name, family) for name in only)
 
     told = machine.facts(paths.checkout())
     with Stack.embedded(f"bench-{os.getpid()}", reporter, clock=clock) as stack:

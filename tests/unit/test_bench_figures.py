@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from benchmarks import table
+from benchmarks import extension, table
 from benchmarks.figures import REFERENCE_NOTE, Figure, Figures, median, quantile, rounded
 from hypothesis import given
 from hypothesis import strategies as st
+
+from vaultgate_ops.errors import UsageProblem
+from vaultgate_ops.reporting import Silent
 
 NAMES = {
     "cold.added_init_ms": "ms",
@@ -139,3 +142,10 @@ def test_half_a_core_has_a_table_of_its_own() -> None:
     """Its rows don't stand among those of whole cores."""
     whole, half = told(measured_peer=True).split("half a core")
     assert whole.count("cold.first_secret_ms") == half.count("cold.first_secret_ms") == 1
+
+
+def test_a_figure_that_is_none_is_refused_before_anything_is_measured() -> None:
+    """It is named with those there are: else the last measurement would be overwritten by an empty one."""
+    with pytest.raises(UsageProblem, match="begins with bogus") as caught:
+        extension.run(1, ("read.", "bogus"), None, Silent())
+    assert "layer., cold., read." in caught.value.hint
