@@ -323,6 +323,12 @@ def test_a_name_is_no_path(shell: Shell) -> None:
     assert (status, "small letters" in told) == (2, True)
 
 
+def test_fetching_alone_starts_no_containers(shell: Shell) -> None:
+    """Whoever asks for both is told that they don't go together, before an engine is looked for."""
+    status, printed, told = shell.run("up", "--docker", "--only-fetch")
+    assert (status, printed, "Give one of --docker and --only-fetch." in told) == (2, "", True)
+
+
 def test_three_nodes_of_vault(shell: Shell) -> None:
     """`up --ha` names all three to the extension, `status` shows each, and `down` leaves nothing of any."""
     status, printed, errors = shell.run("up", "--ha")

@@ -58,6 +58,8 @@ def up(*, only_fetch: bool, docker: bool, ha: bool, name: str) -> None:
     What it prints on stdout can be evaluated by a shell.
     """
     if docker:
+        if only_fetch:
+            raise UsageProblem("Containers fetch their images when they start.", "Give one of --docker and --only-fetch.")
         containers.up(name, ha=ha)
         return
     reporter = speech.Spoken()
