@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from tests.rotation import key_plugins
 from tests.rotation.faults import Faults, Kind
 from tests.rotation.key_plugins import WORDS, tokens
 
+from vaultgate_ops.local.paths import checkout
 from vaultgate_ops.rotation.api_keys import plugin
 from vaultgate_ops.rotation.api_keys.functions import Surprised
 from vaultgate_ops.rotation.errors import RotationError
@@ -184,3 +187,27 @@ def test_a_pending_value_of_another_strategy(account: Account, key_bed: KeyBed) 
     with pytest.raises(RotationError, match="value-changed"):
         account.drive(begun, attempts=1)
     assert key_plugins.tokens.called == []
+
+
+def test_the_deployed_function_has_the_plug_in(tmp_path: Path) -> None:
+    """What lies in plugins/ goes into the rotation function, and into no other one; the page that says so stays behind."""
+    (tmp_path / "src").mkdir()
+    shutil.copy(checkout() / "src" / "Makefile", tmp_path / "src")
+    (tmp_path / "src" / "vaultgate_ops").symlink_to(checkout() / "src" / "vaultgate_ops")
+    (tmp_path / "plugins" / "billing").mkdir(parents=True)
+    shutil.copy(checkout() / "plugins" / "README.md", tmp_path / "plugins")
+    for name in ("billing_keys.py", "billing/__init__.py"):
+        (tmp_path / "plugins" / name).touch()
+    found = {}
+    for function in ("RotationFunction", "OverdueFunction", "ParameterRotationFunction"):
+        target = tmp_path / "it's built" / function
+        target.mkdir(parents=True)
+        # `true` in Python's place: what pip would bring isn't looked for.
+        words = ["make", "-f", str(tmp_path / "src" / "Makefile"), f"build-{function}", f"ARTIFACTS_DIR={target}", "PYTHON=true"]
+        subprocess.run(words, check=True, capture_output=True, cwd=tmp_path)
+        found[function] = sorted(path.name for path in target.iterdir())
+    assert found == {
+        "RotationFunction": ["billing", "billing_keys.py", "vaultgate_ops"],
+        "OverdueFunction": ["vaultgate_ops"],
+        "ParameterRotationFunction": ["vaultgate_ops"],
+    }
