@@ -15,6 +15,7 @@ import pytest
 from tests.audit.recorder import Recorder
 from tests.audit.writer import Device, entry
 
+from vaultgate_ops.audit import daemon
 from vaultgate_ops.audit.checkpoint import Checkpoint
 from vaultgate_ops.audit.follower import Follower
 from vaultgate_ops.audit.mirror import Mirror, Options
@@ -111,6 +112,16 @@ def test_everything_arrives_once(place: Place, device: Device) -> None:
     assert place.once() == []
     added = device.write()
     assert place.once() == [added]
+
+
+def test_a_single_run_that_is_stopped_early_says_so(place: Place, device: Device) -> None:
+    """Nobody takes it for a whole one; a mirror that goes on for ever just ends."""
+    device.write()
+    stopping = threading.Event()
+    stopping.set()
+    daemon.run([place.mirror(Recorder(), Options())], stopping)
+    with pytest.raises(CheckFailed, match="Stopped before everything had arrived"):
+        daemon.run([place.mirror(Recorder(), Options(once=True))], stopping)
 
 
 @pytest.mark.parametrize("packed", [False, True])

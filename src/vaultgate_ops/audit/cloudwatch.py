@@ -150,7 +150,7 @@ class CloudWatchLogs:
         """A botocore client of another service in the same region.
 
         Raises:
-            UsageProblem: the region is none.
+            UsageProblem: the region is none, or the endpoint is no URL.
         """
         config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=30)
         try:
@@ -167,8 +167,11 @@ class CloudWatchLogs:
             )
         except CredentialRetrievalError as error:
             raise Denied(f"AWS credentials can't be had: {error}", "Check AWS_PROFILE and the role of this machine.") from error
-        except (BotoCoreError, ValueError) as error:
+        except BotoCoreError as error:
             raise UsageProblem(f"{self.region!r} is no AWS region: {error}", "Name one with --region or AWS_REGION.") from error
+        except ValueError as error:
+            which = endpoint or "in AWS's settings"
+            raise UsageProblem(f"The endpoint {which} is no URL.", "Write it whole: https://HOST.") from error
         try:
             yield client
         finally:

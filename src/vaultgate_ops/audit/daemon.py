@@ -16,7 +16,7 @@ from vaultgate_ops.audit.checkpoint import Checkpoint
 from vaultgate_ops.audit.mirror import DEFAULTS, Mirror, Options
 from vaultgate_ops.audit.model import Destination
 from vaultgate_ops.audit.source import Folder
-from vaultgate_ops.errors import Denied, Missing, UsageProblem
+from vaultgate_ops.errors import CheckFailed, Denied, Missing, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -132,6 +132,7 @@ def run(working: Sequence[Mirror], stopping: threading.Event) -> None:
 
     Raises:
         OpsError: what the first of them met that only a person can mend.
+        CheckFailed: one was to end when everything had arrived, and was stopped before.
     """
     failures: list[BaseException] = []
     ended = threading.Semaphore(0)
@@ -153,6 +154,8 @@ def run(working: Sequence[Mirror], stopping: threading.Event) -> None:
             break
     if failures:
         raise failures[0]
+    if any(mirror.cut_short for mirror in working):
+        raise CheckFailed("Stopped before everything had arrived.", "Run it again: it goes on from there.")
 
 
 def _ended(ended: threading.Semaphore, stopping: threading.Event) -> bool:

@@ -93,6 +93,12 @@ class Mirror:
         self._chain = ""
         self._look_at_s = 0.0
         self._unsaved, self._save_at_s = True, 0.0
+        self._whole = False
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it was to end when everything had arrived, and has not come that far."""
+        return self._options.once and not self._whole
 
     def run(self, stopping: threading.Event) -> None:
         """Mirror until told to stop.
@@ -132,6 +138,7 @@ class Mirror:
             if self._turn():
                 continue
             if self._options.once and self._drained():
+                self._whole = True
                 return
             stopping.wait(self._options.poll_s)
 
@@ -219,7 +226,7 @@ class Mirror:
         self._settle()
         if not whole:
             self._say(f"{self._folder.path}: not all of what was read has arrived; the next start sends the rest.")
-        unreadable = self._tail.unreadable() if self._options.once else []
+        unreadable = self._tail.unreadable() if self._whole else []
         if unreadable:
             raise CheckFailed(
                 f"Could not read {', '.join(unreadable)}; all the rest has arrived.", "Mend that, and run it again."

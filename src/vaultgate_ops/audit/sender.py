@@ -379,5 +379,8 @@ def open_sender(
         OpsError: no credentials, no region, no permission, no group: in one sentence.
     """
     reached = CloudWatchLogs(service, clock, session)
-    retention_days = creation.make(reached, destination)
+    retention_days, wanted_days = creation.make(reached, destination), creation.retention_days
+    if wanted_days and retention_days != wanted_days:
+        kept = f"for {retention_days} days" if retention_days else "for ever, as far as may be seen"
+        say(f"Log group {destination.group} keeps events {kept}, not for {wanted_days} days: a group that is there isn't changed")
     return CloudWatchSender(reached, destination, creation, clock, pace=pace, say=say, retention_days=retention_days)

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from botocore.session import Session
-from tests.audit.cloud.conftest import DESTINATION, IDENTITY, QUICK, File, Way, entry, send
+from tests.audit.cloud.conftest import DESTINATION, IDENTITY, QUICK, File, Way, entry, send, session
 from tests.simulators.cloudwatch_logs import CloudWatchLogs as Simulator
 from tests.simulators.cloudwatch_logs import Fault, serving
 
 from vaultgate_ops.audit import envelope, proofs
-from vaultgate_ops.audit.cloudwatch import Service
+from vaultgate_ops.audit.cloudwatch import CloudWatchLogs, Service
 from vaultgate_ops.audit.destinations import Creation
 from vaultgate_ops.audit.model import FileIdentity, Position, Span
 from vaultgate_ops.audit.sender import open_sender
 from vaultgate_ops.audit.verify import read_back
 from vaultgate_ops.clock import Clock
-from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable
+from vaultgate_ops.errors import CheckFailed, Denied, OpsError, Unreachable, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -382,3 +382,25 @@ def test_a_new_group_gets_what_was_asked_for(way: Way) -> None:
     assert [creation.make(way.service, DESTINATION), Creation(retention_days=30).make(way.service, DESTINATION)] == [365, 365]
     group = way.simulator.groups[DESTINATION.group]
     assert (group.retention_days, group.kms_key, set(group.streams)) == (365, key, {"node-1/file", "node-1/file.proof"})
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (None, ["Log group /vault/audit keeps events for ever, as far as may be seen, not for 30 days"]),
+        (7, ["Log group /vault/audit keeps events for 7 days, not for 30 days"]),
+        (30, []),
+    ],
+)
+def test_a_group_that_was_there_with_another_retention_is_said(way: Way, days: int | None, said: list[str]) -> None:
+    """As after a start that made the group and was not let set its retention."""
+    way.simulator.groups[DESTINATION.group].retention_days = days
+    service = Service("us-east-1", way.service.endpoint)
+    open_sender(service, DESTINATION, Creation(retention_days=30), Clock(), session=session(), say=way.said.append).close()
+    assert [sentence.partition(":")[0] for sentence in way.said] == said
+
+
+def test_an_endpoint_that_is_no_url_is_named() -> None:
+    """The region is not at fault."""
+    with pytest.raises(UsageProblem, match="The endpoint nowhere is no URL"):
+        CloudWatchLogs(Service("us-east-1", "nowhere"), Clock(), session())
