@@ -105,6 +105,17 @@ def test_only_the_idle_twins_sessions_end(bed: Bed) -> None:
     assert [user.works(place) for place in (-1, -2)] == [True, True]
 
 
+def test_a_user_with_two_passwords_is_no_single_one(bed: Bed) -> None:
+    """SET PASSWORD would change the first and leave the other valid for ever: refused, and both go on as they were."""
+    user = bed.user("dual")
+    user.rotate()
+    alone = json.loads(user.values[-1]) | {"strategy": "single"}
+    bed.client.put_secret_value(SecretId=user.secret, SecretString=json.dumps(alone), VersionStages=["AWSCURRENT", "AWSPENDING"])
+    with pytest.raises(RotationError, match=r"strategy-unfit.*more than one password"):
+        user.drive(user.begin(), attempts=1)
+    assert [user.works(place) for place in (-1, -2)] == [True, True]
+
+
 def test_nothing_is_taken_back_during_a_rotation(bed: Bed) -> None:
     """Nor in an emergency: finish or repair the rotation first."""
     user = bed.user("dual")
