@@ -52,6 +52,7 @@ _REASONS = {
     505: "HTTP Version Not Supported",
 }
 _NO_BODY = frozenset({204, 304})
+_FRAMING = frozenset({"content-length", "transfer-encoding", "expect"})
 _LAST_INFORMATIONAL = 199
 
 
@@ -92,6 +93,8 @@ class Reader:
         if not _TARGET.fullmatch(target) or "#" in target:
             raise MalformedRequest("the request target must be a path")
         headers = _fields(rest, lambda: MalformedRequest("a header line is malformed"))
+        if _FRAMING.isdisjoint([name.lower() for name, _ in headers]):
+            return Request(method, target, headers)
         length = _length(headers, lambda: MalformedRequest("the length of the body is ambiguous"))
         if length == _CHUNKED:
             raise MalformedRequest("chunked request bodies are not accepted", 501)

@@ -240,28 +240,29 @@ class Proxy:
                 self._seats.release()
 
     def _answer(self, request: Request) -> Answer:
+        path = request.path
         try:
             warning = guard.check_door(request, self._mode, self._secret())
             if warning:
-                self._log.warn("guard", warning, method=request.method, path=request.path)
-            if request.path == HEALTH_PATH and request.method == "GET":
+                self._log.warn("guard", warning, method=request.method, path=path)
+            if path == HEALTH_PATH and request.method == "GET":
                 return self._health()
-            if request.path == RESTORE_PATH and request.method == "POST":
+            if path == RESTORE_PATH and request.method == "POST":
                 return self._restore()
             self._check_awake()
             if guard.uses_our_token(request):
                 guard.check_path(request, self._allow, self._deny)
             answer = self._broker.answer(request, self._broker.deadline())
         except Refused as error:
-            self._log.warn("refused", error.message, method=request.method, path=request.path)
+            self._log.warn("refused", error.message, method=request.method, path=path)
             return _told(error)
         except VaultgateError as error:
             return _told(error)
         except Exception as error:  # noqa: BLE001 - a request must not end the extension, whatever we did wrong
-            self._log.error("internal", "a request failed by our own fault", kind=type(error).__name__, path=request.path)
+            self._log.error("internal", "a request failed by our own fault", kind=type(error).__name__, path=path)
             return _told(VaultgateError("the extension failed; its log has an entry"))
         cache = answer.header("X-Vaultgate-Cache")
-        self._log.debug("request", "answered", method=request.method, path=request.path, status=answer.status, cache=cache)
+        self._log.debug("request", "answered", method=request.method, path=path, status=answer.status, cache=cache)
         return answer
 
     def _check_awake(self) -> None:
