@@ -44,7 +44,7 @@ CODES: Mapping[str, Meaning] = {
         _USAGE, False, "whoever wrote the secret: this server or this user can't do it, another strategy can"
     ),
     "secret-missing": Meaning(_USAGE, False, "whoever deploys: there is no such secret or version here"),
-    "rotation-disabled": Meaning(_FAILED, False, "whoever deploys: enable rotation for the secret, or rotates it with `--here`"),
+    "rotation-disabled": Meaning(_FAILED, False, "whoever deploys: enable rotation for the secret, or rotate it with `--here`"),
     "token-not-pending": Meaning(_FAILED, False, "nobody: the step belongs to a rotation that is over"),
     "token-unknown": Meaning(_FAILED, True, "nobody: Secrets Manager doesn't show this version yet, or never had it"),
     "replica-region": Meaning(_USAGE, False, "whoever deploys: rotate in the secret's primary region"),
