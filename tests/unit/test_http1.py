@@ -135,6 +135,7 @@ OTHERS = {
     "small version": (b"GET /v1/a http/1.1\r\n\r\n", 505),
     "chunked body": (head(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"), 501),
     "expectation": (head(b"Expect: 100-continue", b"Content-Length: 5"), 417),
+    "expectation without a length": (head(b"Expect: 100-continue"), 417),
     "body beyond the bound": (head(b"Content-Length: %d" % (REQUEST_LIMIT + 1)), 413),
     "head beyond the bound": (head(b"X-A: " + b"b" * HEAD_LIMIT), 431),
     "head without an end": (b"GET /v1/" + b"a" * 2 * HEAD_LIMIT, 431),
