@@ -48,6 +48,11 @@ class FileFindings(NamedTuple):
     waiting: int = 0
     strange: bool = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of it is missing. A file that no proof knows is not on its way: nothing of it may be waited for."""
+        return not self.missing and not (self.strange and self.waiting)
+
 
 def read_back(service: CloudWatchLogs, destination: Destination) -> Evidence:
     """Read a destination's two streams from their beginnings.
@@ -188,14 +193,15 @@ def sentences(found: Findings, file: FileFindings | None = None) -> Iterator[str
         yield from _of_file(file)
     yield f"{found.lines:,} lines are named by proofs, {found.arrived:,} arrived, {found.duplicates:,} of them duplicates"
     yield from (f"note: {note}" for note in found.notes)
-    yield "complete" if found.complete and not (file and file.missing) else "NOT complete"
+    yield "complete" if found.complete and (file is None or file.complete) else "NOT complete"
 
 
 def _of_file(file: FileFindings) -> Iterator[str]:
     if file.strange:
-        yield "note: no proof is about a file that begins like this one"
+        unknown = "no proof is about a file that begins like this one"
+        yield f"note: {unknown}" if file.complete else f"missing: {unknown}, and {file.waiting:,} lines of it have not arrived"
     for start, end in file.missing:
         yield f"missing: bytes {start:,} to {end:,} of the file"
     yield f"the file has {file.lines:,} lines, {file.mirrored:,} of them before the end of its last proof"
-    if file.waiting:
+    if file.waiting and not file.strange:
         yield f"note: {file.waiting:,} lines behind it have not arrived yet"

@@ -30,7 +30,7 @@ def verify(*, group: str, streams: tuple[str, ...], file: Path | None, region: s
     It shows accidental loss. Whoever may write to the log group can forge both lines and proofs. Exits 1 if it isn't complete.
     """
     if file and len(streams) != 1:
-        raise UsageProblem("--file is compared with one stream", "name it with --stream")
+        raise UsageProblem("--file is compared with one stream.", "Name it with --stream NODE/NAME.")
     # What talks to AWS is large; the other commands do without it.
     from vaultgate_ops.audit import verify as library  # noqa: PLC0415
     from vaultgate_ops.audit.cloudwatch import CloudWatchLogs, Service  # noqa: PLC0415
@@ -45,7 +45,7 @@ def verify(*, group: str, streams: tuple[str, ...], file: Path | None, region: s
             evidence = library.read_back(service, Destination(group, stream))
             found = evidence.findings()
             compared = library.against_file(evidence, file) if file else None
-            whole &= found.complete and not (compared and compared.missing)
+            whole &= found.complete and (compared is None or compared.complete)
             for sentence in library.sentences(found, compared):
                 speech.line(f"{stream}: {sentence}")
     finally:

@@ -202,6 +202,19 @@ def test_a_file_that_was_changed_afterwards_shows(way: Way, tmp_path: Path) -> N
     assert against_file(read_back(way.service, DESTINATION), path).strange
 
 
+def test_a_file_that_no_proof_knows_is_not_complete(way: Way, tmp_path: Path) -> None:
+    """Never mirrored, or changed in its first line: what didn't arrive is missing, not waited for. An empty one lacks nothing."""
+    mirror(way, *LINES)
+    path = tmp_path / "audit.log"
+    for content, complete in ((entry(9) + b"\n", False), (b"", True)):
+        path.write_bytes(content)
+        evidence = read_back(way.service, DESTINATION)
+        told = against_file(evidence, path)
+        said = list(sentences(evidence.findings(), told))
+        assert (told.strange, told.complete, said[-1] == "complete") == (True, complete, complete)
+        assert any("1 lines of it have not arrived" in sentence for sentence in said) != complete
+
+
 def test_pages_that_are_empty_are_not_the_end(way: Way) -> None:
     """The service may answer with none of the events there are, and a token to go on with."""
     mirror(way, *LINES)
