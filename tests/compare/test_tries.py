@@ -139,6 +139,7 @@ def test_what_a_policy_opens_beside_a_store_s_own_secret_is_counted(lent: Any) -
             assert seen["own"]
             strangers, opens = experiment.conclude({"step": {f"{store}-{policy}": seen}})
             assert (strangers.name, strangers.value, strangers.samples) == (f"readable_{policy}", 0, len(VAULT))
+            assert opens.name == f"opens_{policy}"
             assert opens.value == ", ".join(("its own secret", *(path for path in PATHS.values() if path != PATHS[store])))
     for store in USUAL:
         assert trials[f"{store}-shipped"].tag is Tag.COMPUTED

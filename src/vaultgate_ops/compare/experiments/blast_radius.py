@@ -140,11 +140,10 @@ class BlastRadius:
         beside = Measurement(
             self.dimension,
             trial.store,
-            "opens",
+            f"opens_{trial.policy}",
             ", ".join(("its own secret", *opened)),
             tag=trial.tag,
             samples=len(trial.sources),
             note="One policy is shipped for all sources of the function: who uses one of them can take the others out of it.",
-            conditions={"policy": trial.policy},
         )
         return [strangers, beside]

@@ -38,6 +38,8 @@ NAMES: Final = {
     "session_traceable": "one session leads to one invocation",
     "readable_shipped": "also readable, by this project's policy",
     "readable_default": "also readable, by ready-made policies",
+    "opens_shipped": "opened by this project's policy",
+    "opens_default": "opened by ready-made policies",
     "decrypts": "who may decrypt",
     "share_of_quota": "share of the quota",
 }
