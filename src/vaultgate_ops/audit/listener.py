@@ -28,6 +28,7 @@ _BYTES = 256 * 1024
 _LOOK_S = 0.1
 # A sender that doesn't cease must not keep us: each look takes up to `_BYTES` of each connection.
 _LAST_LOOKS = 64
+_LAST_PORT = 65_535
 _KINDS = {"tcp": socket.SOCK_STREAM, "unix": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "unixgram": socket.SOCK_DGRAM}
 
 
@@ -53,11 +54,16 @@ def address(text: str) -> Address:
     """
     scheme, separator, place = text.partition("://")
     syslog, kind = scheme.startswith("syslog+"), scheme.removeprefix("syslog+")
-    if not separator or kind not in _KINDS or not place or (kind in {"tcp", "udp"} and not place.rpartition(":")[2].isdigit()):
+    local = kind in {"unix", "unixgram"}
+    if not separator or kind not in _KINDS or not place or not (local or _is_port(place.rpartition(":")[2])):
         raise UsageProblem(
             f"{text} is nowhere to listen.", "Write tcp://127.0.0.1:9090, unix:///run/audit.sock, syslog+udp://..."
         )
     return Address(kind, place, syslog)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_PORT)) and int(text) <= _LAST_PORT
 
 
 class Listener:
@@ -88,7 +94,8 @@ class Listener:
             self._listening = self._bound()
         except OSError as error:
             os.close(self._file)
-            raise Denied(f"{where.place} can't be listened on: {error.strerror}.", "Is it taken, or not yours?") from error
+            why = error.strerror or error
+            raise Denied(f"{where.place} can't be listened on: {why}.", "Name a free address of this machine.") from error
         self._listening.setblocking(False)
 
     @property

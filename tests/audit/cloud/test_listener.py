@@ -120,7 +120,19 @@ def test_what_the_kernel_has_taken_is_written_at_the_end(tmp_path: Path) -> None
     assert spool.read_bytes() == (ENTRY + b"\n") * 3
 
 
-@pytest.mark.parametrize("text", ["tcp", "tcp://", "tcp://127.0.0.1", "http://127.0.0.1:1", "syslog+://x", "unix://"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tcp",
+        "tcp://",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:65536",
+        "udp://127.0.0.1:\u00b2",
+        "http://127.0.0.1:1",
+        "syslog+://x",
+        "unix://",
+    ],
+)
 def test_nowhere_to_listen_is_said(text: str) -> None:
     """With what would be right."""
     with pytest.raises(UsageProblem):
@@ -128,13 +140,15 @@ def test_nowhere_to_listen_is_said(text: str) -> None:
 
 
 def test_what_is_taken_is_not_taken_away(tmp_path: Path) -> None:
-    """A port of somebody else's, a file where the socket should be, a spool that is a link."""
+    """A port of somebody else's, a file where the socket should be, a path that no socket may have, a spool that is a link."""
     file = tmp_path / "file"
     file.write_text("somebody's")
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(Denied):
         Listener(address(f"tcp://127.0.0.1:{other.getsockname()[1]}"), tmp_path / "spool", print)
     with pytest.raises(Denied):
         Listener(address(f"unix://{file}"), tmp_path / "spool", print)
+    with pytest.raises(Denied, match="path too long"):
+        Listener(address(f"unix://{tmp_path / ('x' * 108)}"), tmp_path / "spool", print)
     link = tmp_path / "link"
     link.symlink_to(file)
     with pytest.raises(Denied):
