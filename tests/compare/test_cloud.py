@@ -221,6 +221,7 @@ def test_interrupted_in_a_real_account_nothing_stays(
         _, said = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 130, said
     assert "going on with an interrupted run: " in said
+    assert "the same command goes on" in said
     assert all(f"removed from an earlier run: {name}" in said for name in left if not name.endswith("-env"))
     assert made(stack) == []
     assert not (folder / LEDGER).exists()

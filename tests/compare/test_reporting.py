@@ -78,7 +78,7 @@ def test_other_prices_give_other_costs(tmp_path: Path, ask: Ask) -> None:
 
 
 def test_a_malformed_prices_file_is_told_by_line_and_field_before_anything_is_measured(tmp_path: Path, ask: Ask) -> None:
-    """Nobody waits a quarter of an hour for a typing error: no folder was made, no stack was started."""
+    """Nobody waits for minutes for a typing error: no folder was made, no stack was started."""
     mine = tmp_path / "mine.yaml"
     mine.write_text("currency: USD\nregion: us-east-1\nprices:\n  kms.key:\n    usd: cheap\n", encoding="utf-8")
     error = refused(ask, "--prices", mine, "--output", tmp_path / "out")

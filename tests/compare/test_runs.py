@@ -182,7 +182,7 @@ def planned(scale: Scale) -> list[Experiment]:
 
 @pytest.mark.parametrize(("scale", "most_s"), [(FULL, 15 * 60), (QUICK, 60)])
 def test_the_plan_is_within_what_is_promised(scale: Scale, most_s: float) -> None:
-    """A quarter of an hour, or a minute, with every contender; a third is left for the stack and for slower machines."""
+    """Fifteen minutes, or one, with every contender; a third is left for the stack and for slower machines."""
     expected = sum(step.seconds for one in planned(scale) for step in one.steps(CATALOGUE))
     assert most_s / 3 < expected < most_s * 2 / 3
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Fewer samples and shorter trials: under a minute instead of a quarter of an hour.")
+@click.option("--quick", is_flag=True, help="Fewer samples and shorter trials: under a minute instead of eight to ten.")
 @click.option("--only", multiple=True, metavar="NAME", help="A dimension, a store or a contender, such as reads; repeatable.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=True), help="Folder of the result. [default: build/compare]")
 @click.option(

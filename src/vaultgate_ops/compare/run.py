@@ -93,7 +93,7 @@ class Options:
 
     Attributes:
         folder: where the result goes.
-        quick: under a minute instead of a quarter of an hour.
+        quick: under a minute instead of eight to ten.
         only: names of dimensions, stores or contenders; all for none.
         target: `local` or `aws`.
         agent: host:port of a local agent of AWS's.
@@ -171,7 +171,11 @@ def run(options: Options, confirm: Callable[[str], bool], reporter: Reporter, cl
         ground = Ground(stack, reached, cloud, options.agent, clock)
         ending.callback(ground.close)
         ground.prepare({one.store for one in able})
-        figures = Runner(_experiments(options, ground), able, journal, reporter, clock).run()
+        try:
+            figures = Runner(_experiments(options, ground), able, journal, reporter, clock).run()
+        except KeyboardInterrupt:
+            reporter.say("What is measured is kept: the same command goes on with it.")
+            raise
         if Dimension.THROTTLING in options.dimensions():
             figures += throttling(figures)
         result = Result(

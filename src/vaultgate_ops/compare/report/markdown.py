@@ -25,8 +25,7 @@ measured here, computed, or published (when, where).
 ## Repeating it
 
 ```
-make compare                # about a quarter of an hour on 2 cores; QUICK=1: about a minute
-open build/compare/index.html
+make compare                # eight to ten minutes on 2 cores; QUICK=1: about a minute; then open build/compare/index.html
 vaultgate compare --from build/compare/result.json --format markdown > docs/comparison.md   # this page, from any result
 vaultgate compare --prices mine.yaml --from build/compare/result.json                       # with your prices
 vaultgate compare --target aws                                                              # in your own account; asks first

@@ -42,7 +42,7 @@ LOOPBACK: Final = (
     " They compare ways of reading with each other on that machine. They are not AWS's times."
 )
 REPEAT: Final = {
-    "make compare": "everything again, from nothing: a stack of its own, about a quarter of an hour on 2 cores",
+    "make compare": "everything again, from nothing: a stack of its own, eight to ten minutes on 2 cores",
     "make compare QUICK=1": "the same with fewer samples, in about a minute",
     "vaultgate compare --from result.json --prices mine.yaml": "this result with your prices; nothing is measured",
     "vaultgate compare --target aws": "with AWS's stores in an account of yours; says what it makes and costs, and asks first",
