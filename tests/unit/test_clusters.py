@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from contextlib import suppress
 
 import pytest
@@ -204,12 +204,28 @@ def test_a_write_waits_for_the_first(extension: Extension) -> None:
     assert extension.ask("database/creds/records").ok
 
 
+def test_a_callers_login_is_shown_to_the_first_alone(extension: Extension) -> None:
+    """It is signed for that one, and a token that it brings is used there."""
+    headers = b64encode(json.dumps({"X-Vault-AWS-IAM-Server-ID": [SERVER_ID]}).encode()).decode()
+    login = {"role": "records", "iam_request_headers": headers}
+    extension.home.state = "gone"
+    extension.ask("secret/data/records")
+    with pytest.raises(Unreachable):
+        extension.ask("auth/aws/login", method="POST", document=login)
+    extension.home.state = "active"
+    brought = json.loads(extension.ask("auth/aws/login", method="POST", document=login).body)["auth"]["client_token"]
+    assert brought in extension.home.tokens
+    assert extension.away.count("POST", "auth/aws/login") == 1, "our own"
+    extension.nothing_was_shown_to_the_other()
+
+
 def test_what_concerns_a_lease_stays_where_the_token_is(extension: Extension) -> None:
     """The first cluster knows nothing of it."""
     extension.home.state = "gone"
     lease_id = json.loads(extension.ask().body)["lease_id"]
     extension.home.state = "active"
     assert extension.ask("sys/leases/lookup", method="PUT", document={"lease_id": lease_id}).ok
+    assert extension.ask("auth/token/renew-self", method="PUT", document={}).ok
     assert extension.home.logins == 0
 
 

@@ -27,8 +27,16 @@ if TYPE_CHECKING:
     from vaultgate.session import Session
 
 _FORBIDDEN = 403
-# What concerns tokens, leases and wrapped answers, which are a cluster's own.
-_WHERE_WE_ARE = ("auth/", "sys/")
+# What concerns our token, leases and wrapped answers, which are a cluster's own. A caller's login is none of it: it may be signed
+# for the first cluster, and its token is used there.
+_WHERE_WE_ARE = (
+    "auth/token/lookup-self",
+    "auth/token/renew-self",
+    "auth/token/revoke-self",
+    "sys/capabilities-self",
+    "sys/leases/",
+    "sys/wrapping/",
+)
 # What another cluster may have an answer to.
 _ELSEWHERE = frozenset({472, 473, 502, 503, 504})
 
