@@ -483,7 +483,8 @@ def test_shares_of_quotas_by_hand() -> None:
     assert shares == {"burst": 25, "burst, higher throughput paid for": 0.1}, "who keeps answers has no steady load"
     steady = {one.conditions["invocations_per_s"]: one.value for one in measured if one.conditions.get("load") == "steady"}
     assert steady == {10: 0.25, 100: 2.5, 1000: 25}
-    assert of(measured, KV, "share_of_quota").value is None
+    unlimited = of(measured, KV, "share_of_quota")
+    assert (unlimited.value, unlimited.conditions) == (None, {"load": "burst"}), "told of where the others' burst is judged"
     assert ENV not in {one.contender for one in measured}
     [sealed] = throttling(counted("env.kms"))
     assert sealed.value == 0.01, "KMS allows 100,000 a second in us-east-1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import html
 import io
 import json
 import re
@@ -195,6 +196,22 @@ def test_a_rules_short_names_are_explained_beside_it() -> None:
     assert told["own_credential"] == ['"dynamic": A database user of its own for each sandbox']
     for text in (markdown.as_markdown(document), page.render(document)):
         assert "99th percentile, in us." in text
+
+
+def test_what_figures_dont_say_stands_beside_the_verdict() -> None:
+    """Such as that a sandbox which starts during an outage is not what was tried: in every format, and for that rule alone."""
+    made = whole()
+    told = {rule["id"]: rule["aside"] for rule in made["verdicts"]["rules"]}
+    assert told["outage"]
+    assert not told["warm_read"]
+    shown = {
+        '<span class="note">{}</span>': html.unescape(page.render(made)),
+        "<br>{} |": markdown.as_markdown(made).replace("\\", ""),
+        " {} rule ": " ".join(terminal.as_lines(made).split()),
+    }
+    for around, text in shown.items():
+        for aside in filter(None, told.values()):
+            assert around.format(aside) in text, around
 
 
 def test_the_others_of_a_verdict_are_summed_up_where_they_can_be() -> None:

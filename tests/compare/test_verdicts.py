@@ -76,6 +76,18 @@ def test_every_rule_decides_on_a_whole_result() -> None:
     assert [one["id"] for one in whole()["verdicts"]["verdicts"] if one["state"] == "not decided"] == []
 
 
+def test_who_has_no_quota_is_told_of_beside_those_that_have_one() -> None:
+    """Else a reader takes it that Vault's reads stay below no quota, or that nobody thought of them."""
+    [verdict] = [one for one in whole()["verdicts"]["verdicts"] if one["id"] == "burst"]
+    told = {cell["subject"]: cell["note"] for cell in verdict["cells"] if cell["value"] is None}
+    assert told == dict.fromkeys(("vault-dynamic", "vault-static", "vault-kv"), "made up: Vault has no quota of an account.")
+
+
+def test_ready_made_policies_choose_nothing() -> None:
+    """HashiCorp makes none that opens a secret: what was tried of Vault's has a policy of ours in it, and AWS's has not."""
+    assert "readable_default" not in {rule.source.get("name") for rule in verdicts.load()}
+
+
 def test_what_a_rule_leaves_out_does_not_count() -> None:
     """A password that somebody changes at the database ends any copy: that says nothing about the store."""
     made = document({"vault-kv.layer": 9, "ssm.boto3": 8, "env.plain": 7})

@@ -42,6 +42,7 @@ class Rule:
         within: values within this factor of the best are as good as it.
         samples: that a figure must be made of to count; a median of few decides nothing.
         able: a row of the matrix that a scenario's store must be able to do in full, to count; for uses.
+        aside: what a reader must know beside the verdict, that its figures don't say.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Rule:
     within: float = 1
     samples: int = 1
     able: str | None = None
+    aside: str = ""
 
     def in_words(self) -> str:
         """The rule as a sentence, for those who doubt a verdict."""

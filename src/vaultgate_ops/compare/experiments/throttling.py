@@ -8,6 +8,7 @@ loads are computed for that as well, under names of their own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vaultgate_ops.compare.contenders import VAULTS, Keeps, entry
@@ -40,7 +41,8 @@ def throttling(measured: Iterable[Measurement]) -> list[Measurement]:
         store = entry(contender).store
         if store in VAULTS:
             why = "Vault has no quota of an account: its own limit is its servers', or a rate limit that an administrator sets."
-            figures.append(unmeasured(Dimension.THROTTLING, contender, _NAME, why))
+            # Under the load that the verdict is about: who has no quota is told of there too.
+            figures.append(replace(unmeasured(Dimension.THROTTLING, contender, _NAME, why), conditions={"load": "burst"}))
         elif contender != "env.plain":
             figures += _shares(contender, counted, quotas[store])
     return figures

@@ -83,7 +83,9 @@ def _verdict_row(document: Mapping[str, Any], one: Mapping[str, Any]) -> list[st
     """What is chosen, when, and the figures: those that are chosen first."""
     cells = sorted(chosen.cells(document, one), key=lambda cell: not cell["wins"])
     because = [_because(cell, wins=bool(one["choose"]) and cell["wins"]) for cell in cells]
-    return [_md(chosen.in_words(document, one)), f"{_md(one['when'])} (rule {_md(one['id'])})", _LINE.join(because)]
+    aside = chosen.resolve(document, one["rule"])["aside"]
+    when = [f"{_md(one['when'])} (rule {_md(one['id'])})", *([_md(aside)] if aside else [])]
+    return [_md(chosen.in_words(document, one)), _LINE.join(when), _LINE.join(because)]
 
 
 def _because(cell: Mapping[str, Any], *, wins: bool) -> str:

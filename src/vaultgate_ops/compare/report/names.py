@@ -37,9 +37,9 @@ NAMES: Final = {
     "searchable": "can be searched after",
     "session_traceable": "one session leads to one invocation",
     "readable_shipped": "also readable, by this project's policy",
-    "readable_default": "also readable, by ready-made policies",
+    "readable_default": "also readable, with the makers' own policies",
     "opens_shipped": "opened by this project's policy",
-    "opens_default": "opened by ready-made policies",
+    "opens_default": "opened with the makers' own policies",
     "decrypts": "who may decrypt",
     "share_of_quota": "share of the quota",
 }

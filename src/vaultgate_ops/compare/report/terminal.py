@@ -46,6 +46,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         for cell in chosen.cells(document, one):
             mark = "*" if cell["wins"] and one["choose"] else " "
             yield f"  {mark} {cell['title']}: {'; '.join(filter(None, (words.stated(cell), cell['remark'])))}"
+        aside = chosen.resolve(document, one["rule"])["aside"]
+        yield from textwrap.wrap(aside, _LEFT + 2 + _RIGHT, initial_indent="    ", subsequent_indent="    ")
         yield f"    rule {one['id']}"
     yield ""
     for one in document["contenders"]:
