@@ -90,4 +90,4 @@ def test_what_is_named_exists() -> None:
     """Each alarm, parameter and output that the page names is the template's."""
     known = {*template()["Resources"], *template()["Parameters"], *template()["Outputs"]}
     words = set(re.findall(r"`([A-Z][A-Za-z0-9]+)(?:=\w+)?`", _PAGE))
-    assert words - known - {"DeletionProtection", "AutoPublishAlias"} == set()
+    assert words - known - {"DeletionProtection", "AutoPublishAlias", "BuildArchitecture"} == set()

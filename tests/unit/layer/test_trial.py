@@ -115,7 +115,7 @@ def test_a_layer_that_does_not_run_is_not_built(
 def test_an_interrupted_trial_ends_what_it_started(built_once: Path, alone: Mapping[str, str], tmp_path: Path) -> None:
     """Ctrl-C while the layer lives its trial: its process is gone, and the build that was there is there."""
     whole, living = shutil.copytree(built_once, tmp_path / "checkout"), tmp_path / "living"
-    hanging = f"open({str(living)!r}, 'w').write(str(os.getpid())) and __import__('signal').pause()"
+    hanging = f"open({str(living)!r}, 'w').write(str(posix.getpid())) and __import__('signal').pause()"
     replaced(whole, "__main__.py", "return run(environ, name, arrival)", f"return {hanging}")
 
     def interrupt() -> None:
