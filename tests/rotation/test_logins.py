@@ -96,6 +96,16 @@ def test_an_emergency_while_the_older_sessions_are_all_there_may_be(bed: Bed, st
     assert [user.works(-1), user.works(-2)] == [True, False]
 
 
+def test_an_emergency_while_the_user_may_not_come_in_and_has_no_sessions(bed: Bed) -> None:
+    """Its connections of this hour are used up: a rotator that sees all sessions finds that there is none to end."""
+    user = bed.user("dual")
+    user.rotate()
+    bed.execute("ALTER USER %s@'%%' WITH MAX_CONNECTIONS_PER_HOUR 1", user.name)
+    assert user.drop_previous() == "swept"
+    bed.execute("ALTER USER %s@'%%' WITH MAX_CONNECTIONS_PER_HOUR 0", user.name)
+    assert [user.works(-1), user.works(-2)] == [True, False]
+
+
 def test_an_emergency_with_a_rotator_that_may_end_nobodys_sessions(bed: Bed) -> None:
     """The older password ends all the same; the exact grant is in the hint, and with it the next attempt ends the sessions."""
     bed.execute("CREATE OR REPLACE USER weak@'%' IDENTIFIED BY 'rotates'")
