@@ -124,7 +124,8 @@ def test_up_prints_what_a_shell_needs_and_down_takes_all_away(how: tuple[str, ..
     name = f"check-{os.getpid()}"
     program = shlex.quote(str(Path(sys.executable).with_name("vaultgate")))
     script = (
-        f'set -eu; told="$({program} up --docker {" ".join(how)} --name {name})"; eval "$told";'
+        f'set -eu; told="$({program} up --docker {" ".join(how)} --name {name})";'
+        ' export VAULT_NAMESPACE=theirs VAULTGATE_ADDRESSES=https://127.0.0.1:1; eval "$told"; test -z "${VAULT_NAMESPACE:-}";'
         ' curl --fail --silent --noproxy "*" "$RECORDS_URL"; echo;'
         ' curl --fail --silent --noproxy "*" --cacert "$VAULT_CACERT" --header "X-Vault-Token: $VAULT_TOKEN"'
         ' "$VAULT_ADDR/v1/auth/token/lookup-self"; echo "[\\"${VAULTGATE_ADDRESSES:-}\\"]"'

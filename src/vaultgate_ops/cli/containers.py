@@ -26,6 +26,9 @@ from vaultgate_ops.local.database import SCHEMA, TABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What a shell has set for a Vault of the user's own, or for a stack before this one, would win over what is exported here.
+FOREIGN = ("VAULT_NAMESPACE", "VAULT_TLS_SERVER_NAME", "VLE_VAULT_ADDR", "VAULTGATE_ADDRESSES")
+
 
 @contextmanager
 def demo_scene() -> Iterator[ComposeScene]:
@@ -125,6 +128,7 @@ def _exports(project: Project, scene: ComposeScene) -> Iterator[str]:
         "AWS_REGION": REGION,
         "RECORDS_URL": f"{front}/records",
     }
+    yield f"unset {' '.join(FOREIGN)}"
     for variable, value in variables.items():
         yield f"export {variable}={shlex.quote(value)}"
     yield f'export VAULT_TOKEN="$(docker exec {unseal} cat {KEYS}/root-token)"'

@@ -39,10 +39,7 @@ _FOREIGN = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
-    "VAULT_NAMESPACE",
-    "VAULT_TLS_SERVER_NAME",
-    "VLE_VAULT_ADDR",
-    "VAULTGATE_ADDRESSES",
+    *containers.FOREIGN,
 )
 _NAME = click.option("--name", default="up", show_default=True, callback=_checked, help="Tells several stacks apart.")
 
