@@ -298,13 +298,13 @@ def test_loopback_never_passes_for_aws() -> None:
 
 
 def test_what_makes_figures_doubtful_is_said_before_them() -> None:
-    """A machine that had other work, a run that was not finished: in every format that people read, above the verdicts."""
+    """A machine that had other work, a run of a part alone: in every format that people read, above the verdicts."""
     document = {**whole(), "complete": False, "machine": {"cores": 2, "load_before": 1.5}}
     busy = "1.5 processes wanted to run in the minute before, on 2 cores"
     for form, first in (("html", "Verdicts"), ("markdown", "| choose |"), ("terminal", "CHOOSE")):
         head = " ".join(report.text(document, form).split(first)[0].split())
         assert busy in head
-        assert "This comparison was not finished" in head
+        assert "Only a part of the comparison was asked for" in head
     for machine in ({"cores": 2, "load_before": 0.9}, {"cores": 2}, {"cores": "unknown", "load_before": 9}):
         assert words.warnings({**document, "complete": True, "machine": machine}) == [words.LOOPBACK]
 
@@ -373,7 +373,7 @@ def test_a_result_without_figures_is_a_page_too() -> None:
     document = {**measured(), "measurements": [], "complete": False}
     rendered = page.render(readings.add(document, prices.load()))
     assert "Nothing was measured that could be drawn." in rendered
-    assert "This comparison was not finished" in rendered
+    assert "Only a part of the comparison was asked for" in rendered
     assert "not decided: nothing has a figure for warm_p99 of reads" in rendered
 
 

@@ -129,7 +129,7 @@ class Result:
         stores: titles by id.
         contenders: all that there are, those that could not run too.
         measurements: all.
-        complete: whether every experiment came to its end with every contender that could run.
+        complete: whether everything was asked for, not a choice of dimensions, stores or contenders.
     """
 
     made: str

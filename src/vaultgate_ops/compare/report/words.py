@@ -148,7 +148,7 @@ def warnings(document: Mapping[str, Any]) -> list[str]:
             " On an idle one times are shorter."
         )
     if not document["complete"]:
-        told.append("This comparison was not finished: figures are missing.")
+        told.append("Only a part of the comparison was asked for: the other figures are missing.")
     return told
 
 
