@@ -113,6 +113,7 @@ class SimulatedVault:
 
     Args:
         server_id: what a login must be signed for.
+        begin: where tokens and leases are numbered from: those of two Vaults are to be told apart.
 
     Attributes:
         principal: who STS says signed the login; None for a signature that STS refuses.
@@ -130,14 +131,14 @@ class SimulatedVault:
         secret_ids: of the AppRole `records`, each with how often it may still be used; 0 for as often as one likes.
     """
 
-    def __init__(self, clock: MovableClock, server_id: str = SERVER_ID) -> None:
+    def __init__(self, clock: MovableClock, server_id: str = SERVER_ID, *, begin: int = 0) -> None:
         self._clock = clock
         self._server_id = server_id
         self._lock = threading.RLock()
         self._gates: list[tuple[str, str, str, Gate]] = []
         self._afterwards: list[tuple[str, Callable[[], None]]] = []
         self._next: list[Answer | VaultgateError] = []
-        self._number = 0
+        self._number = begin
         self._wrapped: dict[str, Answer] = {}
         self._made_at: dict[str, str] = {}
         self._ending: list[_Lease] = []

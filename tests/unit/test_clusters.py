@@ -32,7 +32,7 @@ class Network:
     """Two Vaults, each at its address; notes what each was shown."""
 
     def __init__(self, clock: MovableClock) -> None:
-        self.servers = {HOME: SimulatedVault(clock), AWAY: SimulatedVault(clock, AWAY_ID)}
+        self.servers = {HOME: SimulatedVault(clock), AWAY: SimulatedVault(clock, AWAY_ID, begin=1000)}
         self.tokens: dict[str, set[str]] = {HOME: set(), AWAY: set()}
         self.server_ids: dict[str, set[str]] = {HOME: set(), AWAY: set()}
 
@@ -216,6 +216,16 @@ def test_a_callers_login_is_shown_to_the_first_alone(extension: Extension) -> No
     brought = json.loads(extension.ask("auth/aws/login", method="POST", document=login).body)["auth"]["client_token"]
     assert brought in extension.home.tokens
     assert extension.away.count("POST", "auth/aws/login") == 1, "our own"
+    extension.nothing_was_shown_to_the_other()
+
+
+def test_a_refusal_is_looked_into_where_it_came_from(extension: Extension) -> None:
+    """The first cluster would call the other one's token dead, and has no business to see it."""
+    extension.home.state = "gone"
+    extension.ask("secret/data/records")
+    extension.home.state = "active"
+    assert extension.ask("elsewhere/data").status == 403
+    assert (extension.home.logins, extension.away.logins) == (0, 1)
     extension.nothing_was_shown_to_the_other()
 
 
