@@ -183,6 +183,17 @@ def test_no_more_than_a_second_is_spent_on_leases() -> None:
     assert line["leases"] >= len(extension.server.leases) > 0
 
 
+def test_an_unanswered_revocation_is_a_matter_of_time() -> None:
+    """What no call could say before the end has the code of a deadline, not of a fault of ours."""
+    extension = batch(GRANT)
+    fetch(extension, 1)
+    gate = extension.server.hold("PUT", "sys/leases/revoke")
+    extension.broker.close()
+    (line,) = [line for line in extension.logged if line["event"] == "leases-left"]
+    gate.open()
+    assert (line["code"], line["leases"]) == ("deadline", 1)
+
+
 def test_a_lease_that_is_over_is_not_revoked() -> None:
     """Only what Vault still holds is named to it at the end: neither what is past its TTL nor a batch of nothing."""
     extension = batch(GRANT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from vaultgate.errors import Denied, VaultgateError
+from vaultgate.errors import DeadlineExceeded, Denied, VaultgateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Handback:
             words = "the leases of a batch token were revoked; it can't be revoked itself and ends by its TTL"
             self._log.info("leases-revoked", words, leases=len(ended), token_ends_in_s=ends_in_s)
             return
-        why = failures[0] if failures else VaultgateError("there was no more time")
+        why = failures[0] if failures else DeadlineExceeded("there was no more time")
         words = f"leases of a batch token could not be revoked and end by their TTL: {why.message}"
         hint = "grant update on sys/leases/revoke, or let the role give service tokens"
         self._log.warn("leases-left", words, code=why.code, hint=hint, leases=left, revoked=len(ended), token_ends_in_s=ends_in_s)
