@@ -7,11 +7,13 @@ can't be had fails these tests with the reason; they are never skipped.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vaultgate_ops.local import paths
 from vaultgate_ops.local.fetch import apt
 from vaultgate_ops.reporting import Silent
 
@@ -48,7 +50,12 @@ def find(environ: Mapping[str, str] = os.environ, *, is_root: bool | None = None
         "No Chromium is on this machine, and it may not be installed from here: "
         f"{_WANTED.by_hand}, or {_WANTED.instead}. The comparison's page is tested in it."
     )
-    apt.install(rights, _WANTED, lambda: _chosen(environ), environ=environ, reporter=Silent())
+    # pytest's other processes want it at the same time: dpkg has failed where two of them asked apt for it.
+    paths.build_folder().mkdir(exist_ok=True)
+    with (paths.build_folder() / ".chromium.lock").open("a") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        if _on_path(environ) is None:
+            apt.install(rights, _WANTED, lambda: _chosen(environ), environ=environ, reporter=Silent())
     installed = _on_path(environ)
     assert installed is not None, "Debian's Chromium was installed, and yet none is on PATH."
     return installed

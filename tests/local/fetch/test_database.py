@@ -217,6 +217,9 @@ def test_failed_update_is_no_obstacle(machine: Machine) -> None:
 OFFLINE = 'echo "E: Failed to fetch http://mirror.example.com/x.deb  Could not connect to mirror.example.com:80"; exit 100'
 LOCKED = 'echo "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)"; exit 100'
 FULL = 'echo "E: You don\'t have enough free space in /var/cache/apt/archives/."; exit 100'
+DPKG = (
+    'echo "dpkg: error: unable to access its database"; echo "E: Sub-process /usr/bin/dpkg returned an error code (2)"; exit 100'
+)
 REMOVES = 'echo "Reading..."; echo "E: Packages need to be removed but remove is disabled."; exit 100'
 
 
@@ -227,6 +230,7 @@ REMOVES = 'echo "Reading..."; echo "E: Packages need to be removed but remove is
         (LOCKED, Missing, "another program is installing packages: Could not get lock"),
         (FULL, Missing, "for want of disk space: You don't have"),
         (REMOVES, Missing, "Installing MariaDB failed: Packages need to be removed but remove is disabled."),
+        (DPKG, Missing, "Installing MariaDB failed: dpkg: error: unable to access its database"),
         (":", Missing, "MariaDB's packages were installed, and yet no working mariadbd is on this machine."),
     ],
 )

@@ -29,6 +29,7 @@ _CLIENT = "mariadb-client-core"
 _OFFLINE_WORDS = ("could not resolve", "temporary failure resolving", "could not connect", "failed to fetch", "timed out")
 _FULL_WORDS = (*disk.FULL_WORDS, "don't have enough free space")
 _BUSY_WORDS = ("could not get lock", "unable to acquire the dpkg frontend lock", "unable to lock")
+_DPKG_WORDS = ("dpkg: error",)
 
 # APT::Status-Fd's lines: "dlstatus:1:23.5:Retrieving file 1 of 9", "pmstatus:mariadb-common:40.0:Unpacking ...".
 _STATUS = re.compile(r"(?P<kind>dlstatus|pmstatus):[^:]*:(?P<percent>[\d.]+):(?P<words>.*)")
@@ -198,7 +199,8 @@ def _explain(failure: programs.ProgramFailed, wanted: Wanted) -> OpsError:
             f"Installing {wanted.title} failed for want of a network: {line}",
             f"Connect this machine or repair its package sources, or {wanted.instead}.",
         )
-    line = next((line.removeprefix("E: ") for line in failure.lines if line.startswith("E: ")), failure.last())
+    # apt-get says of dpkg's failures only that there was one.
+    line = failure.line_with(_DPKG_WORDS) or next((line[3:] for line in failure.lines if line.startswith("E: ")), failure.last())
     return Missing(
         f"Installing {wanted.title} failed: {line}", f"See what is wrong by hand ({wanted.by_hand}), or {wanted.instead}."
     )
