@@ -306,3 +306,12 @@ def test_the_process_that_asks_is_never_found(folder: Path) -> None:
     code = "import pathlib, sys; from vaultgate_ops.local import markers; sys.exit(len(markers.find(pathlib.Path(sys.argv[1]))))"
     environment = {**os.environ, "VG_STACK": str(folder), "VG_PART": "x", "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code, folder], env=environment, check=False).returncode == 0
+
+
+def test_a_free_port_is_kept_for_its_server() -> None:
+    """Nobody is given it in between, by bind or for a connection; who listens there as servers do gets it."""
+    port = processes.free_port()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)) as server:
+        assert server.getsockname()[1] == port

@@ -15,6 +15,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from vaultgate_ops.errors import Missing, Unreachable
@@ -39,6 +40,8 @@ _READ_BYTES = 20_000
 _QUOTED_LINES = 5
 _QUOTED_WIDTH = 200
 _PORT_ATTEMPTS = 5
+_MOST_HELD = 64  # ports; each is a descriptor, and is bound by its server within seconds
+_HELD: deque[int] = deque()  # descriptors
 _FULL_BYTES = 16 * 1024**2
 
 T = TypeVar("T")
@@ -198,11 +201,20 @@ def _end_of(log: Path, since: int) -> list[str]:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that is free right now, chosen by the kernel."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that is free right now, chosen by the kernel.
+
+    It stays bound here, though nothing listens: whoever asks the kernel for a port, to listen or to connect from, is given
+    another one, while a server that sets SO_REUSEADDR, as they all do, still gets it (socket(7)). The latest are held, no more.
+    """
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.bind(("127.0.0.1", 0))
+    # Only now: bound with it, the kernel might choose a port that somebody else holds in this way.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port: int = held.getsockname()[1]
+    _HELD.append(held.detach())
+    if len(_HELD) > _MOST_HELD:
+        os.close(_HELD.popleft())
+    return port
 
 
 def on_free_port(attempt: Callable[[int], T]) -> T:
